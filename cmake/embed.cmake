@@ -1,0 +1,21 @@
+# cmake -DOUT= -DROOT= -DFILES=a;b -P embed.cmake: writes the files as string constants. Include names are paths from the
+# root, without the leading "include/".
+set(text "#include \"core/jit/embedded.h\"\nnamespace gems {\nconst EmbeddedSource kEmbedded[] = {\n")
+set(count 0)
+foreach(f ${FILES})
+  file(READ ${ROOT}/${f} body)
+  string(REGEX REPLACE "^include/" "" name ${f})
+  # MSVC aside, compilers take long literals; split at 12000 characters to stay within the standard's minimum limits.
+  string(LENGTH "${body}" len)
+  set(lits "")
+  set(at 0)
+  while(at LESS len)
+    string(SUBSTRING "${body}" ${at} 12000 part)
+    string(APPEND lits "R\"gems~(${part})gems~\"\n")
+    math(EXPR at "${at} + 12000")
+  endwhile()
+  string(APPEND text "{\"${name}\",\n${lits}},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+string(APPEND text "};\nconst int kEmbeddedCount = ${count};\n}\n")
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,101 @@
+/* The contract between the core and one kind of chip: pure C, loaded with dlopen, checked by version.
+ * A backend exports one function:  const gems_backend* gems_backend_entry(const gems_host* host);
+ * It may be called once per process; `host` outlives the process. */
+#ifndef GEMS_BACKEND_ABI_H
+#define GEMS_BACKEND_ABI_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gems/status.h"
+#include "gems/tensor_ref.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GEMS_ABI_VERSION 1
+#define GEMS_MAX_OPERANDS 10 /* outputs and inputs of one call */
+#define GEMS_MAX_DIMS 12     /* of an iteration space after collapsing; more: unsupported */
+#define GEMS_MAX_PARS 8
+
+/* One operator as the registry holds it; `id` is its index there. Strings are static. */
+typedef struct gems_op_info {
+  const char* name;   /* "silu" */
+  const char* header; /* "ops/pointwise/silu.op.h": what a compiled unit includes */
+  const char* aten;
+  const char* types;
+  const char* choices;
+  const char* missing;
+  const char* roles;
+  const char* schema;
+  const char* doc;
+  double rel, abs, lo, hi;
+  uint32_t nopromote;
+  int32_t id;
+  uint8_t family, rule, in, par, out;
+} gems_op_info;
+
+/* The iteration space of a call, made by the core's planner: broadcast, sorted and collapsed.
+ * Dimensions [0, ndim - nred) are kept, the last `nred` are reduced (reduce), normalised (row) or scanned (scan);
+ * innermost (fastest) last in each group. Strides in elements of each operand; 0 where an operand is broadcast. */
+typedef struct gems_iter {
+  int64_t numel; /* product of all sizes */
+  int64_t size[GEMS_MAX_DIMS];
+  int64_t stride[GEMS_MAX_OPERANDS][GEMS_MAX_DIMS];
+  int32_t ndim, nred;
+  int32_t contiguous; /* ndim - nred <= 1 and every non-scalar operand is dense in it (pointwise: stride 1 or SCALAR) */
+} gems_iter;
+
+/* One call. t[0, nout) are outputs, t[nout, nout + nin) inputs, in the order of the declaration.
+ * Only the first nout + nin tensors, npar numbers and ndim entries of `it` are set: the struct isn't cleared. */
+typedef struct gems_call {
+  const gems_op_info* op;
+  void* stream;          /* the framework's current stream on the device; NULL on the CPU */
+  int32_t nout, nin, npar;
+  int8_t compute;        /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
+  gems_scalar par[GEMS_MAX_PARS]; /* .d if compute is floating, else .i; families document theirs */
+  gems_tensor t[GEMS_MAX_OPERANDS];
+  gems_iter it;
+} gems_call;
+
+/* What the core (and through it the framework) lends to a backend. */
+typedef struct gems_host {
+  uint32_t abi_version;
+  /* Runs fn(ctx, begin, end) over [0, n) in pieces of at least `grain`; may run serially (fork child, nested). */
+  void (*parallel_for)(int64_t n, int64_t grain, void (*fn)(void* ctx, int64_t begin, int64_t end), void* ctx);
+  int (*num_threads)(void);
+  /* Scratch memory on a device, ordered on `stream`; freed by scratch_free with the same handle. NULL when there is none. */
+  void* (*scratch)(int device_type, int device_index, size_t bytes, void* stream, void** handle);
+  void (*scratch_free)(void* handle);
+  /* Kernel cache on disk. load returns malloc'ed bytes or NULL; key is a hex string. */
+  void* (*cache_load)(const char* key, size_t* size);
+  void (*cache_store)(const char* key, const void* data, size_t size);
+  /* Text of an embedded kernel source by its include name ("kernels/simt/pointwise.cuh"), or NULL; source_name(i) lists them. */
+  const char* (*source)(const char* name);
+  const char* (*source_name)(int i);
+  void (*log)(int level, const char* text); /* 0 debug, 1 info, 2 warning, 3 error */
+  const char* (*setting)(const char* name); /* one reader of the environment: "GEMS_..." or NULL */
+} gems_host;
+
+typedef struct gems_backend {
+  uint32_t abi_version;
+  const char* name;   /* "cpu", "cuda" */
+  int32_t device_type;
+  const char* op_table; /* hash of the operator table it was built with; NULL when it needs none */
+  int (*score)(void); /* 0: unusable here. Cheap: no device call at import */
+  /* Runs the call (asynchronously on its stream). UNSUPPORTED before anything was written. On FAILED last_error() says why. */
+  gems_status (*run)(const gems_call* call);
+  const char* (*last_error)(void); /* of this thread; also the reason of UNSUPPORTED, never NULL */
+  /* (optional) description for `doctor` and reports: "AVX-512", "NVIDIA H200, sm_90, NVRTC 13.0" */
+  const char* (*describe)(void);
+  /* (optional) names of the implementation variants (instruction sets), and forcing one for tests; -1 = best */
+  const char* (*variant_name)(int i);
+  int (*force_variant)(int i);
+} gems_backend;
+
+typedef const gems_backend* (*gems_backend_entry_fn)(const gems_host* host);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
