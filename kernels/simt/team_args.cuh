@@ -32,4 +32,29 @@ template <int NT> struct RowArgs {
   Number length, par[2];
 };
 
+// `kept` counts outputs, or packs of neighbouring outputs (reduce_columns). The reduced dimensions count units: packs of the
+// innermost one (reduce_lanes) or elements.
+template <int NOUT, int NIN> struct ReduceArgs {
+  void* p[NOUT + NIN];
+  Kept<NOUT + NIN> kept;
+  i64 out_step[NOUT];  // between the outputs of a pack
+  i64 size[kMaxReduced], stride[NIN][kMaxReduced];
+  FastDiv div[kMaxReduced];
+  i64 units;     // product of size[]
+  i64 chunk;     // units of each split; blockIdx.y is the split
+  void* partial; // states [output][split]
+  Number count;  // elements reduced into each output
+  int ndim, tail;  // reduced dimensions; elements behind the last pack
+  int splits, small;  // small: units < 2^31
+};
+
+struct ScanArgs {
+  void *out, *in;
+  i64 out_step, in_step;  // along the scanned dimension
+  Kept<2> kept;
+  i64 n, chunk;   // elements of a row, of a segment; blockIdx.y is the segment
+  void* partial;  // totals of the segments, [row][segment]
+  int splits;
+};
+
 }  // namespace gems::simt
