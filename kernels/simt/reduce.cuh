@@ -106,14 +106,14 @@ template <int NOUT, int VEC, int UNROLL, unsigned SPREAD, class... T> struct Uni
   }
 };
 
-// BYTES > 0: this split's states (of that size) go to `partial`; 0: there is one split, results are written.
-template <class F, class A, class IX, int LANES, int VEC, bool SINGLE, unsigned SPREAD, int BYTES, class... T>
+// PARTIAL: this split's states go to `partial`; else there is one split and results are written.
+template <class F, class A, class IX, int LANES, int VEC, bool SINGLE, unsigned SPREAD, bool PARTIAL, class... T>
 GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
   typedef Fold<F, A, IX> Fo;
   typedef typename Fo::State State;
   constexpr int NOUT = F::decl.out, NIN = F::decl.in, UNROLL = 4;
   constexpr int MANY = is_indexed<F> || NIN > 1 ? 4 : 8, ACCS = UNROLL * VEC < MANY ? UNROLL * VEC : MANY;
-  static_assert(BYTES == 0 || BYTES == (int)sizeof(State), "the planner's size of a state");
+  static_assert(sizeof(State) <= kStateBytes(NOUT));
   Team<LANES> team;
   const i64 begin = blockIdx.y * a.chunk, end = begin + a.chunk < a.units ? begin + a.chunk : a.units, size = team.size();
   for (i64 base = blockIdx.x * (i64)team.count(); base < a.kept.rows; base += gridDim.x * (i64)team.count()) {
@@ -163,19 +163,19 @@ GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
       for (int i = 0; i + k < ACCS; i += 2 * k) acc[i] = Fo::merge(acc[i], acc[i + k]);
     State s = team.combine(acc[0], Fo::none(), [](State x, State y) { return Fo::merge(x, y); });
     if (active && team.rank() == 0) {
-      if constexpr (BYTES > 0) ((State*)a.partial)[out * a.splits + blockIdx.y] = s;
+      if constexpr (PARTIAL) ((State*)a.partial)[out * a.splits + blockIdx.y] = s;
       else write_results<F, A, IX, 0, T...>(a, s, kept, 0);
     }
   }
 }
 
 // BX * BY threads; each accumulates VEC neighbouring outputs, the BY threads above each other share them.
-template <class F, class A, class IX, int BX, int BY, int VEC, bool SINGLE, unsigned SPREAD, int BYTES, class... T>
+template <class F, class A, class IX, int BX, int BY, int VEC, bool SINGLE, unsigned SPREAD, bool PARTIAL, class... T>
 GEMS_FN void reduce_columns(const ReduceArgs<F::decl.out, F::decl.in>& a) {
   typedef Fold<F, A, IX> Fo;
   typedef typename Fo::State State;
   constexpr int NOUT = F::decl.out, NIN = F::decl.in, UNROLL = 4;
-  static_assert(BYTES == 0 || BYTES == (int)sizeof(State), "the planner's size of a state");
+  static_assert(sizeof(State) <= kStateBytes(NOUT));
   __shared__ State upper[BY > 1 ? BY / 2 * BX * VEC : 1];
   const int tx = (int)threadIdx.x % BX, ty = (int)threadIdx.x / BX;
   const i64 begin = blockIdx.y * a.chunk, end = begin + a.chunk < a.units ? begin + a.chunk : a.units;
@@ -222,7 +222,7 @@ GEMS_FN void reduce_columns(const ReduceArgs<F::decl.out, F::decl.in>& a) {
     if (active && ty == 0) {
 #pragma unroll
       for (int i = 0; i < VEC; i++) {
-        if constexpr (BYTES > 0) ((State*)a.partial)[(pack * VEC + i) * a.splits + blockIdx.y] = acc[i];
+        if constexpr (PARTIAL) ((State*)a.partial)[(pack * VEC + i) * a.splits + blockIdx.y] = acc[i];
         else write_results<F, A, IX, 0, T...>(a, acc[i], kept, i);
       }
     }

@@ -32,6 +32,9 @@ template <int NT> struct RowArgs {
   Number length, par[2];
 };
 
+// Room for one partial state: an accumulator for each output, or a value and its position.
+GEMS_FN constexpr int kStateBytes(int outputs) { return outputs > 2 ? outputs * 8 : 16; }
+
 // `kept` counts outputs, or packs of neighbouring outputs (reduce_columns). The reduced dimensions count units: packs of the
 // innermost one (reduce_lanes) or elements.
 template <int NOUT, int NIN> struct ReduceArgs {
@@ -40,11 +43,11 @@ template <int NOUT, int NIN> struct ReduceArgs {
   i64 out_step[NOUT];  // between the outputs of a pack
   i64 size[kMaxReduced], stride[NIN][kMaxReduced];
   FastDiv div[kMaxReduced];
-  i64 units;     // product of size[]
-  i64 chunk;     // units of each split; blockIdx.y is the split
-  void* partial; // states [output][split]
-  Number count;  // elements reduced into each output
-  int ndim, tail;  // reduced dimensions; elements behind the last pack
+  i64 units;  // product of size[]
+  i64 chunk;  // units of each split; blockIdx.y is the split
+  void* partial;  // states [output][split]
+  Number count;   // elements reduced into each output
+  int ndim, tail;      // reduced dimensions; elements behind the last pack
   int splits, small;  // small: units < 2^31
 };
 
