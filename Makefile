@@ -24,16 +24,16 @@ run: build $(STAMP)-run
 
 # ---- environment: a stamp for each purpose, so that nothing is looked at again until the pins change
 $(STAMP)-build: $(REQUIREMENTS)
-	$(SETUP) torch tools
+	$(SETUP) torch base tools
 	@touch $@
 $(STAMP)-run: $(REQUIREMENTS) | $(STAMP)-build
 	$(SETUP) run model
 	@touch $@
-$(STAMP)-dev: $(REQUIREMENTS) | $(STAMP)-build
-	$(SETUP) dev run
+$(STAMP)-test: $(REQUIREMENTS) | $(STAMP)-build
+	$(SETUP) test
 	@touch $@
 $(STAMP)-lint: $(REQUIREMENTS)
-	$(SETUP) dev
+	$(SETUP) lint
 	@touch $@
 
 # ---- build
@@ -49,7 +49,7 @@ build-tests: | $(STAMP)-build
 	cmake --build $(BUILD) -j $(JOBS)
 
 # ---- checks
-test: build-tests $(STAMP)-dev
+test: build-tests $(STAMP)-test
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(PY) -m pytest tests/python $(PYTEST_ARGS)
 
@@ -57,7 +57,7 @@ lint: $(STAMP)-lint
 	tools/lint.sh $(PY)
 
 # ---- a machine with a GPU
-test-gpu: build $(STAMP)-dev
+test-gpu: build $(STAMP)-test
 	tools/test_gpu.sh $(PY) $(BUILD)/test-gpu.txt
 
 bench: build $(STAMP)-run
