@@ -55,7 +55,9 @@ def versions() -> dict:
     if gems is not None:
         v["flag_gems"] = getattr(gems, "__version__", "unknown")
     try:
-        v["commit"] = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        v["commit"] = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip()
     except OSError:
         pass
     return {k: x for k, x in v.items() if x}
@@ -71,7 +73,9 @@ def header() -> dict:
 
 def arguments(doc: str, name: str) -> argparse.ArgumentParser:
     ap = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--out", type=Path, default=ROOT / "build" / "bench" / f"{name}.json", help="JSON result (default: %(default)s)")
+    ap.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "bench" / f"{name}.json", help="JSON result (default: %(default)s)"
+    )
     return ap
 
 
@@ -81,9 +85,15 @@ def write_json(path: Path, data: dict) -> None:
     print(f"\nwritten: {path}", flush=True)
 
 
+def cell(value) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    return str(value)
+
+
 def show(heads: list[str], rows: list[list]) -> None:
     """Prints a table: text left, numbers right."""
-    text = [[f"{c:.3g}" if isinstance(c, float) and abs(c) < 100 else f"{c:.0f}" if isinstance(c, float) else str(c) for c in r] for r in rows]
+    text = [[cell(c) for c in r] for r in rows]
     width = [max([len(h)] + [len(r[i]) for r in text]) for i, h in enumerate(heads)]
     print("  ".join(h.ljust(w) if i == 0 else h.rjust(w) for i, (h, w) in enumerate(zip(heads, width))))
     for r in text:
@@ -111,7 +121,7 @@ def calibrate(fn, target_s: float = 0.01) -> int:
 
 
 def interleaved(variants: dict, sample, rounds: int) -> dict[str, list[float]]:
-    """Runs sample(variant's switch) for each variant in turn, `rounds` times, and returns the seconds of each.
+    """Runs sample() for each variant in turn, `rounds` times, and returns the seconds of each.
 
     Neighbours on a shared machine slow both alike that way. `variants` maps a name to a function that enters the variant
     (enable, disable, nothing).

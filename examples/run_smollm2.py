@@ -95,7 +95,7 @@ def generate(model, ids, tokens: int):
     with torch.inference_mode():
         out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
                              pad_token_id=0, streamer=clock)  # fmt: skip
-        got = out[0, ids.shape[1]:].tolist()
+        got = out[0, ids.shape[1] :].tolist()
     prompt, first, last = clock.times[0], clock.times[1], clock.times[-1]
     return got, first - prompt, last - first
 
@@ -134,8 +134,10 @@ def measure(gems, model, ids, args) -> dict:
             times[name][0].append(prefill)
             times[name][1].append(decode)
             agree = agree and got == native
-        say(f"round {r + 1} of {args.rounds}: decode " + ", ".join(
-            f"{n} {(len(native) - 1) / t[1][-1]:.1f} tokens/s" for n, t in times.items()))
+        say(
+            f"round {r + 1} of {args.rounds}: decode "
+            + ", ".join(f"{n} {(len(native) - 1) / t[1][-1]:.1f} tokens/s" for n, t in times.items())
+        )
     gems.disable()
     prompt = ids.shape[1]
     return {
@@ -177,10 +179,10 @@ def main() -> int:
     args = ap.parse_args()
 
     say("importing torch and transformers")
+    import flag_gems
     import torch
     import transformers
 
-    import flag_gems
     from benchmark.common import header, write_json
 
     transformers.logging.set_verbosity_error()

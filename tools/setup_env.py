@@ -116,8 +116,10 @@ def main() -> None:
             run(pip + (["--no-deps"] if group == "model" else []) + todo)
         except subprocess.CalledProcessError as e:
             names = ", ".join(todo)
-            sys.exit(f"pip could not install {names} (status {e.returncode}). Without a network, install them by hand, or\n"
-                     f"point PIP_FIND_LINKS at a folder of wheels.")
+            sys.exit(
+                f"pip could not install {names} (status {e.returncode}). Without a network, install them by hand, or\n"
+                f"point PIP_FIND_LINKS at a folder of wheels."
+            )
 
 
 if __name__ == "__main__":
