@@ -179,10 +179,10 @@ def main() -> int:
     args = ap.parse_args()
 
     say("importing torch and transformers")
-    import flag_gems
     import torch
     import transformers
 
+    import flag_gems
     from benchmark.common import header, write_json
 
     transformers.logging.set_verbosity_error()
