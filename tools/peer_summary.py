@@ -16,6 +16,10 @@ def number(row: dict, key: str) -> int:
     return int(row[key] or 0)
 
 
+def reason(row: dict) -> str:
+    return row["first_reason"][:110].replace("|", "/")
+
+
 def main() -> None:
     run, prefix, date = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     with open(run / "results.csv", newline="") as f:
@@ -39,7 +43,8 @@ def main() -> None:
     lines = [
         "# FlagGems' own tests against this package",
         "",
-        f"{date}, {where}, torch {torch.__version__}, flag_gems {flag_gems.__version__} on {flag_gems.device}. {head.lstrip('# ')}",
+        f"{date}, {where}, torch {torch.__version__}, flag_gems {flag_gems.__version__} on {flag_gems.device}.",
+        head.lstrip("# ") + ".",
         "",
         f"{len(rows)} files: " + ", ".join(f"{k} {v}" for k, v in by_status.most_common()) + ".",
         f"Cases: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped, {total['errors']} errors; "
@@ -54,7 +59,7 @@ def main() -> None:
         "| file | status | passed | failed | hits | first reason |",
         "|---|---|---|---|---|---|",
         *(
-            f"| {r['file']} | {r['status']} | {r['passed']} | {r['failed']} | {r['hits']} | {r['first_reason'][:110].replace('|', '/')} |"
+            f"| {r['file']} | {r['status']} | {r['passed']} | {r['failed']} | {r['hits']} | {reason(r)} |"
             for r in sorted(rows, key=lambda r: r["file"])
             if r["status"] != "PASS" and number(r, "hits")
         ),
