@@ -210,7 +210,8 @@ def table():
         ("add", "add.Tensor", "add"), ("add", "add.Scalar", "add"), ("add", "add_.Tensor", "add_"), ("add", "add.out", "add_out"),
         ("mm", "mm", "mm"), ("mm", "mm.out", "mm_out"), ("sum", "sum", "sum"), ("sum", "sum.dim_IntList", "sum_dim"),
         ("softmax", "_softmax", "softmax"), ("softmax", "_softmax.out", "softmax_out"),
-        ("fused", "flag_gems::silu_and_mul", "silu_and_mul"),
+        ("div", "div.Tensor", "div_tensor"), ("div", "div.out", "div_out"), ("div", "div_.Tensor", "div_tensor_"),
+        ("layer_norm", "native_layer_norm", "native_layer_norm"), ("fused", "flag_gems::silu_and_mul", "silu_and_mul"),
     ]  # fmt: skip
     return Table((i, op, key, f, "family", "doc") for i, (op, key, f) in enumerate(keys))
 
@@ -230,8 +231,11 @@ def table():
         ("_softmax", {"_softmax"}),
         ("softmax", {"_softmax", "_softmax.out"}),
         ("add*", {"add.Tensor", "add.Scalar", "add_.Tensor", "add.out"}),
-        ("*.out", {"add.out", "mm.out", "_softmax.out"}),
+        ("*.out", {"add.out", "mm.out", "_softmax.out", "div.out"}),
         ("su[mn]", {"sum"}),
+        ("div", {"div.Tensor", "div.out"}),
+        ("div_", {"div_.Tensor"}),
+        ("layer_norm", {"native_layer_norm"}),
         ("sun", set()),
         ("", set()),
     ],
