@@ -18,7 +18,6 @@ import torch  # first: the extension finds libtorch because it is loaded already
 
 PACKAGE = Path(__file__).resolve().parent
 LIB_DIR = PACKAGE / "lib"
-CORE = "libgems_core.so"  # every other libgems_*.so is a backend
 REMEDY = "Build it for this torch with `pip install -e . --no-build-isolation` (or `make build`) in a checkout of flag_gems."
 
 _lock = threading.Lock()
@@ -37,8 +36,7 @@ def native():
                 raise ImportError(_error)
             try:
                 module = _import()
-                os.environ["GEMS_NVRTC_DIRS"] = os.pathsep.join(nvrtc_dirs())
-                module.load_backends(str(LIB_DIR), sorted(p.name for p in LIB_DIR.glob("libgems_*.so") if p.name != CORE))
+                module.load_backends(str(LIB_DIR), nvrtc_dirs())
             except (ImportError, OSError, RuntimeError) as e:
                 _error = _explain(e)
                 raise ImportError(_error) from e
@@ -79,8 +77,8 @@ def _explain(e: BaseException) -> str:
 
 
 def nvrtc_dirs() -> list[str]:
-    """Folders that may hold libnvrtc: the user's, the CUDA wheels beside torch, torch itself, a toolkit. Only stat calls."""
-    dirs = os.environ.get("GEMS_NVRTC_DIRS", "").split(os.pathsep)
+    """Folders that may hold libnvrtc: the CUDA wheels beside torch, torch itself, a toolkit. Only stat calls."""
+    dirs = []
     spec = importlib.util.find_spec("nvidia")
     for root in spec.submodule_search_locations or () if spec else ():
         dirs += sorted((str(p) for p in Path(root).glob("cu[0-9]*/lib")), reverse=True)
@@ -89,4 +87,4 @@ def nvrtc_dirs() -> list[str]:
     for toolkit in (os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"):
         if toolkit:
             dirs.append(os.path.join(toolkit, "lib64"))
-    return list(dict.fromkeys(d for d in dirs if d and os.path.isdir(d)))
+    return list(dict.fromkeys(d for d in dirs if os.path.isdir(d)))
