@@ -4,9 +4,9 @@
 
 #include "op_hash.h"
 
-namespace {
 #include "op_table.inc"
 
+namespace {
 enum {
 #define GEMS_ENUM(n, header) kId_##n,
   GEMS_OPS(GEMS_ENUM)

@@ -5,9 +5,7 @@
 #include "backends/cpu/driver.h"
 #include "op_hash.h"
 
-namespace {
 #include "op_table.inc"
-}
 
 // The cells of every operator in every instruction set, each an object of a unit compiled for that set; in the order of the table.
 #if defined(GEMS_ISA_X86)

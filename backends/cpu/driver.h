@@ -28,6 +28,13 @@ template <class F> void parallel(int64_t n, int64_t grain, F f) {
   host->parallel_for(n, grain, [](void* ctx, int64_t b, int64_t e) { (*static_cast<F*>(ctx))(b, e); }, &f);
 }
 
+// The compiled instruction sets, in the order of isa(): X(v2) X(v3) X(v4).
+#if defined(GEMS_ISA_X86)
+#define GEMS_FOR_EACH_ISA(X) X(v2) X(v3) X(v4)
+#else
+#define GEMS_FOR_EACH_ISA(X) X(neon)
+#endif
+
 gems_status run_pointwise(const gems_call* call);
 gems_status run_reduce(const gems_call* call);
 gems_status run_row(const gems_call* call);
