@@ -7,17 +7,28 @@
 
 namespace gems {
 
-const char* setting(const char* name) {
-  static std::mutex mutex;
-  static auto* values = new std::map<std::string, std::string>;  // immortal: backends may ask during process exit
-  std::lock_guard<std::mutex> lock(mutex);
-  auto it = values->find(name);
-  if (it == values->end()) {
-    const char* v = std::getenv(name);
-    it = values->emplace(name, v ? v : "").first;
-  }
-  return it->second.empty() ? nullptr : it->second.c_str();
+namespace {
+std::mutex g_mutex;
+std::map<std::string, std::string>& values() {
+  static auto* v = new std::map<std::string, std::string>;  // immortal: backends may ask during process exit
+  return *v;
 }
+const std::string& read(const char* name, const std::string& otherwise) {
+  std::lock_guard<std::mutex> lock(g_mutex);
+  auto it = values().find(name);
+  if (it == values().end()) {
+    const char* v = std::getenv(name);
+    it = values().emplace(name, v && *v ? v : otherwise).first;
+  }
+  return it->second;
+}
+}  // namespace
+
+const char* setting(const char* name) {
+  const std::string& v = read(name, "");
+  return v.empty() ? nullptr : v.c_str();
+}
+void default_setting(const char* name, const std::string& value) { read(name, value); }
 
 void log(int level, const std::string& text) {
   static const int threshold = [] {

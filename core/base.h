@@ -12,6 +12,8 @@ namespace gems {
 // The only reader of the environment. `name` is a full variable name ("GEMS_CACHE_DIR"); nullptr when unset or empty.
 // Values are read once per name and kept: changing the environment later has no effect.
 GEMS_API const char* setting(const char* name);
+// What setting(name) gives when the environment doesn't say; no effect once the name was read.
+GEMS_API void default_setting(const char* name, const std::string& value);
 
 // level: 0 debug, 1 info, 2 warning, 3 error. Goes to stderr from GEMS_LOG_LEVEL (default 2) upwards.
 GEMS_API void log(int level, const std::string& text);

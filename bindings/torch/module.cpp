@@ -4,8 +4,10 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 
 #include "bindings/torch/allocator.h"
 #include "bindings/torch/registration.h"
@@ -128,20 +130,27 @@ void lend_scratch_free(void* handle) { delete static_cast<c10::DataPtr*>(handle)
 
 PyObject* py_load_backends(PyObject*, PyObject* args) {
   const char* dir;
-  PyObject* names;
-  if (!PyArg_ParseTuple(args, "sO", &dir, &names)) return nullptr;
+  PyObject* nvrtc;
+  if (!PyArg_ParseTuple(args, "sO", &dir, &nvrtc)) return nullptr;
+  PyObject* seq = PySequence_Fast(nvrtc, "a list of directories");
+  if (!seq) return nullptr;
+  std::string dirs;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(seq); i++)
+    if (const char* d = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(seq, i))) dirs += (dirs.empty() ? "" : ":") + std::string(d);
+  Py_DECREF(seq);
   return guarded([&]() -> PyObject* {
     static bool loaded = false;
     if (!loaded) {
       loaded = true;
+      default_setting("GEMS_NVRTC_DIRS", dirs);
       set_framework({lend_parallel_for, lend_num_threads, lend_scratch, lend_scratch_free});
-      PyObject* seq = PySequence_Fast(names, "a list of backend file names");
-      if (!seq) return nullptr;
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(seq); i++) {
-        const char* name = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(seq, i));
-        if (name) load_backend((std::string(dir) + "/" + name).c_str());
+      std::vector<std::string> files;
+      for (const auto& e : std::filesystem::directory_iterator(dir)) {
+        const std::string name = e.path().filename();
+        if (name.rfind("libgems_", 0) == 0 && name.rfind("libgems_core", 0) != 0 && e.path().extension() == ".so") files.push_back(e.path());
       }
-      Py_DECREF(seq);
+      std::sort(files.begin(), files.end());
+      for (const std::string& f : files) load_backend(f.c_str());
       define_custom_operators();
     }
     Py_RETURN_NONE;
@@ -207,7 +216,7 @@ PyMethodDef kMethods[] = {
     {"stats_reset", py_stats_reset, METH_NOARGS, ""},
     {"stats_timing", py_stats_timing, METH_O, "collect times too"},
     {"set_recorder", py_set_recorder, METH_O, "callable(row) or None"},
-    {"load_backends", py_load_backends, METH_VARARGS, "load_backends(dir, names): dlopen only"},
+    {"load_backends", py_load_backends, METH_VARARGS, "load_backends(dir, nvrtc_dirs): dlopen only"},
     {"backends", py_backends, METH_NOARGS, "(name, usable, description)"},
     {"isas", py_isas, METH_NOARGS, "instruction sets this CPU has"},
     {"force_isa", py_force_isa, METH_O, "name or None"},

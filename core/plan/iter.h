@@ -23,8 +23,8 @@ void order_dims(const Space& s, int first, int* perm);
 int collapse(const Space& s, const int* perm, int from, int to, gems_iter& it, int at);
 
 // Could two different indices of the space hit the same address? (zero strides, or strides that don't nest)
-bool overlaps_itself(const gems_tensor& t);
+GEMS_API bool overlaps_itself(const gems_tensor& t);
 // Do the memory ranges of a and b meet, other than a being exactly b?
-bool overlaps_partly(const gems_tensor& a, const gems_tensor& b);
+GEMS_API bool overlaps_partly(const gems_tensor& a, const gems_tensor& b);
 
 }  // namespace gems
