@@ -1,5 +1,5 @@
 // Calls of the reduce, row and scan families, run through the CUDA planners and the emulated kernels, against plain loops in
-// double. Built twice by tests/test_simt_emulation.py: the first program writes the kernels that the planners ask for (LIST),
+// double. Built twice by tests/python/test_simt_emulation.py: the first program writes the kernels that the planners ask for (LIST),
 // the second has them compiled in.
 #include <math.h>
 
@@ -17,7 +17,7 @@
 #include "kernels/simt/row.cuh"
 #include "kernels/simt/scan.cuh"
 namespace op {
-#include "tests_simt_ops.inc"
+#include "simt_ops.inc"
 }
 
 typedef void (*Emulated)(const void* args);
@@ -29,7 +29,7 @@ struct Entry {
 #ifdef LIST
 static const Entry kKernels[] = {{"", nullptr, 0}};
 #else
-#include "tests_simt_kernels.inc"
+#include "simt_kernels.inc"
 #endif
 
 // ---- what the planners need from the backend ----
@@ -367,7 +367,7 @@ template <class F> void check_scan(Case& c) {
   });
 }
 
-#include "tests_simt_cases.inc"
+#include "tests/simt/case_list.h"
 
 int main() {
   for (const Entry& e : kKernels)
