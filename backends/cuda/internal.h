@@ -86,7 +86,7 @@ struct DeviceState : Device {
 // Compile-only runs (check.cpp): planners run as ever, kernels are compiled and looked at, nothing is launched.
 struct Check {
   DeviceState* device;
-  void (*on_kernel)(Check*, const KernelSource&, const std::string& unit, const std::string& error, const std::string& cubin);
+  void (*on_kernel)(Check*, const KernelSource&, const std::string& unit);
   OwnedKernel fake;
 };
 constexpr int kCheckDevice = 127;  // device_index of tensors in such a run: beyond every real device's
