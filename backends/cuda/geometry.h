@@ -74,8 +74,8 @@ struct Space {
     return true;
   }
   // Halves of the space along the dimension that spans most; a long dimension is cut at a multiple of 256, which keeps vectors
-  // possible in both parts. False if there is nothing to cut.
-  bool cut(Space& rest) {
+  // possible in both parts. Returns the dimension (its size is then where `rest` begins), -1 if there is nothing to cut.
+  int cut(Space& rest) {
     int at = -1;
     int64_t most = 0;
     for (int d = 0; d < ndim; d++) {
@@ -86,19 +86,28 @@ struct Space {
       }
       if (size[d] > 1 && span > most) most = span, at = d;
     }
-    if (at < 0) return false;
+    if (at < 0) return -1;
     const int64_t half = size[at] >= 512 ? size[at] / 2 / 256 * 256 : size[at] / 2;
     rest = *this;
     rest.size[at] = size[at] - half;
     size[at] = half;
     for (int k = 0; k < nops; k++)
       if (memory[k]) rest.slot[k] += (uint64_t)(half * stride[k][at]) << log_size[k];
-    return true;
+    return at;
   }
 };
 
 // The number of dimensions that kernels are compiled for: the next of these, the rest are padded with size 1.
 constexpr int padded_dims(int n) { return n <= 4 ? (n < 1 ? 1 : n) : n <= 6 ? 6 : n <= 8 ? 8 : GEMS_MAX_DIMS; }
+
+// Vectors per block: small calls spread over the device, one vector a thread; large ones take `unroll` a thread.
+inline uint32_t tile_of(uint64_t vectors, int unroll, int sm_count) {
+  return vectors >= (uint64_t)2 * sm_count * kBlock * unroll ? kBlock * unroll : kBlock;
+}
+
+// Operators that move bits use one storage type a size: by its log2, as a dtype and in a unit.
+constexpr uint8_t kBits[4] = {GEMS_U8, GEMS_I16, GEMS_I32, GEMS_I64};
+constexpr const char* kBitsName[4] = {"unsigned char", "unsigned short", "unsigned int", "unsigned long long"};
 
 // The bits of a number in a call's compute type, as simt::number<C>() reads them.
 inline uint64_t number_bits(gems_scalar s, int compute) {

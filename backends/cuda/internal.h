@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/cuda/driver.h"
@@ -103,7 +104,7 @@ ThreadState& thread_state();
 gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
 
-// jit.cpp
+// unit.cpp
 std::string unit_text(const KernelSource& src);
 std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit);
 std::vector<std::string> compile_options(const std::string& arch);

@@ -27,7 +27,6 @@ struct Shape {
 bool moves_bits(const gems_call* c) {
   return c->nin == 1 && c->npar == 0 && c->t[0].dtype == c->t[1].dtype && !(c->t[1].flags & GEMS_T_SCALAR) && !strcmp(c->op->name, "copy");
 }
-constexpr uint8_t kBits[4] = {GEMS_U8, GEMS_I16, GEMS_I32, GEMS_I64};
 
 KernelKey key_of(const gems_call* c, int compute, const Shape& s) {
   KernelKey k;
@@ -109,11 +108,6 @@ gems_status run_kernel(const gems_call* c, const Device* dev, int compute, const
   return launch(c, k, (unsigned)blocks, 1, 1, kBlock, 0, args.data());
 }
 
-// Vectors per block: small calls spread over the device, one vector a thread.
-uint32_t tile_of(uint64_t vectors, int u, const Device* dev) {
-  return vectors >= (uint64_t)2 * dev->sm_count * kBlock * u ? kBlock * u : kBlock;
-}
-
 void write_numbers(const gems_call* c, int compute, ArgWriter& w) {
   for (int i = 0; i < c->npar; i++) w.u64(number_bits(c->par[i], compute));
   if (c->npar == 0) w.u64(0);
@@ -147,7 +141,7 @@ gems_status run_contiguous(const gems_call* c, const Device* dev, int compute, S
   s.variant = kContiguous;
   s.log_e = log_vector(widest, narrowest, mis);
   const uint64_t n = (uint64_t)c->it.numel, vectors = n >> s.log_e;
-  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev);
+  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev->sm_count);
   write_numbers(c, compute, w);
   w.u64(n);
   w.u32(tile);
@@ -177,7 +171,7 @@ gems_status run_strided(const gems_call* c, const Device* dev, int compute, Shap
     for (int k = 0; k < g.nops; k++) s.mode[k] = g.memory[k] ? kVector : kSplat;
   s.dims = padded_dims(g.ndim);
   const uint64_t vectors = (uint64_t)g.numel() >> s.log_e;
-  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev);
+  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev->sm_count);
   ArgWriter w;
   for (int k = 0; k < g.nops; k++) w.u64(g.slot[k]);
   write_numbers(c, compute, w);
@@ -247,7 +241,7 @@ gems_status run_turned(const gems_call* c, const Device* dev, int compute, Shape
 gems_status run_space(const gems_call* c, const Device* dev, int compute, Shape& s, Space& g) {
   if (!g.fits_32_bits()) {
     Space rest;
-    if (!g.cut(rest)) return unsupported("an operand's offsets exceed 32 bits");
+    if (g.cut(rest) < 0) return unsupported("an operand's offsets exceed 32 bits");
     const gems_status r = run_space(c, dev, compute, s, g);
     return r == GEMS_OK ? run_space(c, dev, compute, s, rest) : r;
   }

@@ -15,6 +15,14 @@ template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16
   stored_t<T> v[N];
 };
 
+// N elements of T that only move: words, so that bytes aren't taken apart.
+template <int BYTES> struct word { typedef u32 type; };
+template <> struct word<1> { typedef unsigned char type; };
+template <> struct word<2> { typedef unsigned short type; };
+template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Raw {
+  typename word<sizeof(T) * N>::type w[(sizeof(T) * N + 3) / 4];
+};
+
 // An element in the compute type, and back as torch converts: a float that becomes uint8 goes through int64 (-1.0 is 255).
 template <class C, class T> GEMS_FN C load_as(stored_t<T> x) {
   if constexpr (is_same<T, bool>) return to<C>(x != 0);
