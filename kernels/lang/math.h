@@ -7,7 +7,7 @@ namespace gems {
 template<class T> struct bits_of; template<> struct bits_of<float>{using type=int;}; template<> struct bits_of<double>{using type=long long;};
 template<class V> using bits_t = typename bits_of<V>::type;
 template<class V> struct elem_of { using type=V; }; template<class V> using elem_t = typename elem_of<V>::type;
-template<class V> GEMS_FN V abs(V x){ return from_bits(to_bits(x) & bits_t<V>(sizeof(elem_t<V>)==4?0x7fffffffLL:0x7fffffffffffffffLL)); }
+template<class V> GEMS_FN V abs(V x){ if constexpr(!is_float<V>) return x < 0 ? -x : x; else return from_bits(to_bits(x) & bits_t<V>(sizeof(elem_t<V>)==4?0x7fffffffLL:0x7fffffffffffffffLL)); }
 template<class V> GEMS_FN V copysign(V m, V s){ auto k=bits_t<V>(sizeof(elem_t<V>)==4?(long long)(int)0x80000000:(long long)0x8000000000000000ULL);
   return from_bits((to_bits(m) & ~k) | (to_bits(s) & k)); }
 template<class V> GEMS_FN V min(V a,V b){ return select(a<b,a,b);} template<class V> GEMS_FN V max(V a,V b){ return select(a>b,a,b);}
@@ -87,15 +87,76 @@ template<class V> GEMS_FN V powc(V x, V y){ // x>=0 main path, float-float log
   V b=r+V(1); b = b + b*pl; V res=b*pow2i<V>(hh)*pow2i<V>(n-hh);
   res=select(x==V(0),select(y>V(0),V(0),infv<V>()),res); return select(x>=V(0),res,nanv<V>()); }
 }
+
+// The functions below call the compiler's builtins: correct, not yet vectorised.
 namespace gems {
+template <class V> GEMS_FN V infinity() { return infv<V>(); }
 #if GEMS_DEVICE
-GEMS_FN float rsqrt(float x) { return ::rsqrtf(x); }
-GEMS_FN double rsqrt(double x) { return ::rsqrt(x); }
-GEMS_FN float sqrt(float x) { return ::sqrtf(x); }
-GEMS_FN double sqrt(double x) { return ::sqrt(x); }
+#define GEMS_LIBM(name) \
+  GEMS_FN float name(float x) { return ::name##f(x); } \
+  GEMS_FN double name(double x) { return ::name(x); }
+#define GEMS_LIBM2(name) \
+  GEMS_FN float name(float x, float y) { return ::name##f(x, y); } \
+  GEMS_FN double name(double x, double y) { return ::name(x, y); }
+GEMS_LIBM(rsqrt)
 #else
-GEMS_FN float sqrt(float x) { return __builtin_sqrtf(x); }
-GEMS_FN double sqrt(double x) { return __builtin_sqrt(x); }
-template <class V> GEMS_FN V rsqrt(V x) { return V(1) / gems::sqrt(x); }
+#define GEMS_LIBM(name) \
+  GEMS_FN float name(float x) { return __builtin_##name##f(x); } \
+  GEMS_FN double name(double x) { return __builtin_##name(x); }
+#define GEMS_LIBM2(name) \
+  GEMS_FN float name(float x, float y) { return __builtin_##name##f(x, y); } \
+  GEMS_FN double name(double x, double y) { return __builtin_##name(x, y); }
+template <class V> GEMS_FN V rsqrt(V x) { return V(1) / V(sizeof(V) == 4 ? __builtin_sqrtf(x) : __builtin_sqrt(x)); }
 #endif
+GEMS_LIBM(sqrt)
+GEMS_LIBM(floor)
+GEMS_LIBM(ceil)
+GEMS_LIBM(trunc)
+GEMS_LIBM(rint)
+GEMS_LIBM(exp2)
+GEMS_LIBM(expm1)
+GEMS_LIBM(log2)
+GEMS_LIBM(log10)
+GEMS_LIBM(log1p)
+GEMS_LIBM(cos)
+GEMS_LIBM(tan)
+GEMS_LIBM2(pow)
+GEMS_LIBM2(fmod)
+#undef GEMS_LIBM
+#undef GEMS_LIBM2
+template <class V> GEMS_FN V round(V x) { return rint(x); }
+
+template <class V> GEMS_FN V maximum(V a, V b) { return select(a > b || a != a, a, b); }
+template <class V> GEMS_FN V minimum(V a, V b) { return select(a < b || a != a, a, b); }
+template <class V> GEMS_FN V fmax(V a, V b) { return select(a > b || b != b, a, b); }
+template <class V> GEMS_FN V fmin(V a, V b) { return select(a < b || b != b, a, b); }
+
+template <class V> GEMS_FN V remainder(V x, V y) {
+  V r = fmod(x, y);
+  return r != V(0) && ((y < V(0)) != (r < V(0))) ? r + y : r;
+}
+template <class V> GEMS_FN V floor_divide(V x, V y) {
+  if (y == V(0)) return x / y;
+  V m = fmod(x, y), q = (x - m) / y;
+  if (m != V(0) && ((y < V(0)) != (m < V(0)))) q -= V(1);
+  if (q == V(0)) return copysign(V(0), x / y);
+  V f = floor(q);
+  return q - f > V(0.5) ? f + V(1) : f;
+}
+
+template <class V> GEMS_FN V silu(V x) { return x / (V(1) + exp(-x)); }
+template <class V> GEMS_FN V gelu(V x) { return V(0.5) * x * (V(1) + erf(x * V(0.70710678118654752440))); }
+template <class V> GEMS_FN V gelu_tanh(V x) {
+  V u = V(0.79788456080286535588) * (x + V(0.044715) * x * x * x);
+  return V(0.5) * x * (V(1) + tanh(u));
+}
+template <class V> GEMS_FN V gelu_slope(V x) {
+  V cdf = V(0.5) * (V(1) + erf(x * V(0.70710678118654752440)));
+  return cdf + x * V(0.39894228040143267794) * exp(V(-0.5) * x * x);
+}
+template <class V> GEMS_FN V gelu_tanh_slope(V x) {
+  const V beta = V(0.79788456080286535588), kappa = V(0.044715);
+  V x2 = x * x, t = tanh(beta * (x + kappa * x2 * x));
+  return V(0.5) * (V(1) + t) + V(0.5) * x * (V(1) - t * t) * beta * (V(1) + V(3) * kappa * x2);
+}
 }  // namespace gems

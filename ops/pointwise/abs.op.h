@@ -1,0 +1,5 @@
+#include "kernels/lang/lang.h"
+struct abs {
+  static constexpr gems::decl decl{.aten = "abs abs_ abs.out", .types = "fdli", .doc = "absolute value"};
+  template <class V> GEMS_FN V operator()(V x) const { return gems::abs(x); }
+};
