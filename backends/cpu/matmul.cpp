@@ -7,24 +7,16 @@
 #include <memory>
 #include <utility>
 
-extern "C" {
-#if defined(GEMS_ISA_NEON)
-extern const gems_matmul_table gems_matmul_neon;
-#else
-extern const gems_matmul_table gems_matmul_v2, gems_matmul_v3, gems_matmul_v4;
-#endif
-}
+#define GEMS_DECLARE_TABLE(isa) extern "C" const gems_matmul_table gems_matmul_##isa;
+GEMS_FOR_EACH_ISA(GEMS_DECLARE_TABLE)
 
 namespace gems::cpu {
 namespace {
 
 const gems_matmul_table& table() {
-#if defined(GEMS_ISA_NEON)
-  return gems_matmul_neon;
-#else
-  static const gems_matmul_table* const tables[] = {&gems_matmul_v2, &gems_matmul_v3, &gems_matmul_v4};
+#define GEMS_TABLE_ADDRESS(isa) &gems_matmul_##isa,
+  static const gems_matmul_table* const tables[] = {GEMS_FOR_EACH_ISA(GEMS_TABLE_ADDRESS)};
   return *tables[isa()];
-#endif
 }
 
 enum class Mode { automatic, own, native };
