@@ -21,7 +21,7 @@ foreach(h ${GEMS_OP_HEADERS})
   string(APPEND xlist " \\\n  X(${n}, \"${h}\")")
 endforeach()
 list(REMOVE_DUPLICATES GEMS_CHUNKS)
-file(CONFIGURE OUTPUT ${GEMS_GEN}/op_table.inc @ONLY CONTENT "namespace op {\n${all}}\n#define GEMS_OPS(X)${xlist}\n")
+file(CONFIGURE OUTPUT ${GEMS_GEN}/op_table.inc @ONLY CONTENT "#include \"kernels/lang/lang.h\"\nnamespace {\nnamespace op {\n${all}}\n}\n#define GEMS_OPS(X)${xlist}\n")
 string(MD5 GEMS_OP_TABLE_HASH "${xlist}")
 file(CONFIGURE OUTPUT ${GEMS_GEN}/op_hash.h @ONLY CONTENT "#define GEMS_OP_TABLE_HASH \"${GEMS_OP_TABLE_HASH}\"\n")
 set(GEMS_UNITS "")
@@ -41,9 +41,4 @@ endforeach()
 file(GLOB_RECURSE GEMS_EMBEDDED RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/ops/*.h ${PROJECT_SOURCE_DIR}/kernels/lang/*.h ${PROJECT_SOURCE_DIR}/kernels/simt/*.cuh)
 list(APPEND GEMS_EMBEDDED include/gems/op.h include/gems/dtype.h)
-list(SORT GEMS_EMBEDDED)
-add_custom_command(OUTPUT ${GEMS_GEN}/embedded_sources.cpp
-  COMMAND ${CMAKE_COMMAND} -DOUT=${GEMS_GEN}/embedded_sources.cpp -DROOT=${PROJECT_SOURCE_DIR} "-DFILES=${GEMS_EMBEDDED}"
-          -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-  DEPENDS ${GEMS_EMBEDDED} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} VERBATIM)
+list(SORT GEMS_EMBEDDED)  # written by core/CMakeLists.txt

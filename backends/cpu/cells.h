@@ -14,3 +14,11 @@ typedef struct gems_cpu_cells {
 
 // pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons).
 typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
+
+// kernels/simd/units/convert.cpp: dense blocks between storage types, table[src dtype][dst dtype]; null where both are the same
+// or one isn't served. `src == dst` is fine where both types have the same size.
+typedef void (*gems_convert_fn)(const void* src, void* dst, size_t n);
+enum { GEMS_CONVERT_DTYPES = 16 };
+typedef struct gems_convert_table {
+  gems_convert_fn fn[GEMS_CONVERT_DTYPES][GEMS_CONVERT_DTYPES];
+} gems_convert_table;

@@ -87,6 +87,17 @@ template <> struct conv<f16> {
 };
 template <class T, class S> GEMS_FN T to(S x) { return conv<T>::from(x); }
 
+// Identities of max and min in a compute type.
+template <class T> GEMS_FN T highest() {
+  if constexpr (is_same<T, float>) return __builtin_bit_cast(float, 0x7f800000);
+  else if constexpr (is_same<T, double>) return __builtin_bit_cast(double, 0x7ff0000000000000LL);
+  else return (T)((((u64)1) << (8 * sizeof(T) - 1)) - 1);
+}
+template <class T> GEMS_FN T lowest() {
+  if constexpr (is_float<T>) return -highest<T>();
+  else return (T)(-highest<T>() - 1);
+}
+
 // The compute type of a storage type: 16-bit floats in float, integers in i64 (reductions) and so on.
 template <class T> struct acc { typedef i64 type; };
 template <> struct acc<float> { typedef float type; };

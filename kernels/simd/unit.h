@@ -22,6 +22,4 @@ template <class F> constexpr gems_cpu_cells cells_of() {
   else return gems_cpu_cells{};  // families whose kernels don't depend on the operator's functor
 }
 
-#define GEMS_CAT_(a, b, c) a##b##c
-#define GEMS_CAT(a, b, c) GEMS_CAT_(a, b, c)
 #define GEMS_CELLS(n) extern "C" const gems_cpu_cells GEMS_CAT(gems_##n, _, GEMS_ISA) = cells_of<op::n>();

@@ -14,3 +14,7 @@
 #else
 #define GEMS_LAMBDA_INLINE __attribute__((always_inline))
 #endif
+
+// An external name with the instruction set in it: GEMS_CAT(gems_convert, _, GEMS_ISA) is gems_convert_v4.
+#define GEMS_CAT_(a, b, c) a##b##c
+#define GEMS_CAT(a, b, c) GEMS_CAT_(a, b, c)

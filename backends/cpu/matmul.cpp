@@ -1,0 +1,200 @@
+// mm, addmm, bmm, baddbmm, mv: reads the call, picks a kernel, shares the work between the threads.
+#include "backends/cpu/matmul.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+extern "C" {
+#if defined(GEMS_ISA_NEON)
+extern const gems_matmul_table gems_matmul_neon;
+#else
+extern const gems_matmul_table gems_matmul_v2, gems_matmul_v3, gems_matmul_v4;
+#endif
+}
+
+namespace gems::cpu {
+namespace {
+
+const gems_matmul_table& table() {
+#if defined(GEMS_ISA_NEON)
+  return gems_matmul_neon;
+#else
+  static const gems_matmul_table* const tables[] = {&gems_matmul_v2, &gems_matmul_v3, &gems_matmul_v4};
+  return *tables[isa()];
+#endif
+}
+
+enum class Mode { automatic, own, native };
+Mode mode() {
+  static const Mode m = [] {
+    const char* s = host->setting("GEMS_MATMUL");
+    if (s && !std::strcmp(s, "own")) return Mode::own;
+    if (s && !std::strcmp(s, "native")) return Mode::native;
+    return Mode::automatic;
+  }();
+  return m;
+}
+
+// Scratch memory of a thread, kept between calls: at most what a block of `tile` needs (about 1 MiB); larger requests are
+// given back at the end of the call.
+class Scratch {
+ public:
+  void* get(size_t bytes) {
+    if (bytes > size_) {
+      memory_.reset(std::aligned_alloc(64, (bytes + 4095) / 4096 * 4096));
+      size_ = memory_ ? bytes : 0;
+    }
+    return memory_.get();
+  }
+  void trim() {
+    if (size_ > kKeep) memory_.reset(), size_ = 0;
+  }
+
+ private:
+  static constexpr size_t kKeep = size_t{2} << 20;
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  std::unique_ptr<void, Free> memory_;
+  size_t size_ = 0;
+};
+thread_local Scratch rows_scratch;   // widened rows of a, used by the calling thread and its helpers
+thread_local Scratch block_scratch;  // packed blocks, used by one thread
+
+// Runs f(0) ... f(tasks - 1), each on whichever thread is free: on a shared machine equal shares would wait for the slower core.
+template <class F> void share(int64_t tasks, bool serial, F&& f) {
+  int64_t threads = serial || tasks < 2 ? 1 : host->num_threads();
+  if (threads <= 1) {
+    for (int64_t i = 0; i < tasks; i++) f(i);
+    return;
+  }
+  struct Context {
+    std::atomic<int64_t> next;
+    int64_t tasks;
+    F* f;
+  } c{{0}, tasks, &f};
+  host->parallel_for(
+      threads < tasks ? threads : tasks, 1,
+      [](void* context, int64_t, int64_t) {
+        auto* c = static_cast<Context*>(context);
+        for (int64_t i; (i = c->next.fetch_add(1, std::memory_order_relaxed)) < c->tasks;) (*c->f)(i);
+      },
+      &c);
+}
+
+gems_mm product(const MatmulBatch& s, int64_t i, int64_t size) {
+  gems_mm p = s.p;
+  p.a = static_cast<const char*>(p.a) + i * s.a * size;
+  p.b = static_cast<const char*>(p.b) + i * s.b * size;
+  if (p.self) p.self = static_cast<const char*>(p.self) + i * s.self * size;
+  p.out = static_cast<char*>(p.out) + i * s.out * size;
+  return p;
+}
+
+int64_t ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+// Nanoseconds on one core, roughly: 15 GB/s of streaming, 40 multiply-adds in a nanosecond. Decides only how finely the work is
+// cut and whether waking the other threads (2 to 5 us) pays.
+constexpr double kSerialNs = 6000, kTaskNs = 4000;
+double estimate_ns(const MatmulBatch& s, int size) {
+  double b = double(s.p.n) * double(s.p.k) * size / 15, work = double(s.p.m) * double(s.p.n) * double(s.p.k) / 40;
+  return double(s.count) * (b > work ? b : work);
+}
+
+gems_status run_thin(const MatmulBatch& s, const gems_mm_kernels& kernels, MatmulPath path) {
+  const gems_mm& p = s.p;
+  const bool widen = kernels.widens || (path == MatmulPath::dot && p.a_cs != 1);
+  const size_t x_bytes = static_cast<size_t>(p.m * p.k) * kernels.compute_size;
+  const double ns = estimate_ns(s, kernels.size);
+  const bool serial = ns < kSerialNs;
+  // Pieces of columns: whole register tiles, contiguous runs of b of a page or so.
+  const int64_t unit = path == MatmulPath::dot ? 16 : 4 * kernels.lanes;
+  int64_t columns = p.n;
+  if (!serial) {
+    int64_t pieces = static_cast<int64_t>(ns / double(s.count) / kTaskNs) + 1;
+    columns = ceil_div(ceil_div(p.n, unit), pieces) * unit;
+  }
+  const int64_t pieces = ceil_div(p.n, columns);
+  const void* shared = nullptr;
+  if (widen && s.count == 1) {
+    void* x = rows_scratch.get(x_bytes);
+    if (!x) return failed("matmul: out of memory");
+    kernels.widen(&p, 0, p.m, x);
+    shared = x;
+  }
+  std::atomic<bool> no_memory{false};
+  share(s.count * pieces, serial, [&](int64_t task) {
+    const gems_mm one = product(s, task / pieces, kernels.size);
+    const int64_t n0 = task % pieces * columns, n1 = n0 + columns < p.n ? n0 + columns : p.n;
+    const void* x = one.a;
+    int64_t rs = one.a_rs, cs = one.a_cs;
+    if (widen) {
+      rs = p.k, cs = 1;
+      x = shared;
+      if (!x) {
+        void* own = block_scratch.get(x_bytes);
+        if (!own) return no_memory.store(true);
+        kernels.widen(&one, 0, p.m, own);
+        x = own;
+      }
+    }
+    if (path == MatmulPath::dot) kernels.dot(&one, x, rs, n0, n1);
+    else kernels.outer(&one, x, rs, cs, n0, n1);
+  });
+  rows_scratch.trim();
+  return no_memory ? failed("matmul: out of memory") : GEMS_OK;
+}
+
+gems_status run_tiles(const MatmulBatch& s, const gems_mm_kernels& kernels) {
+  const gems_mm& p = s.p;
+  const double ns = estimate_ns(s, kernels.size);
+  const bool serial = ns < kSerialNs;
+  // 192 x 256 sums beside their packed blocks of 256 float32 deep are 650 KiB: the second cache of a server core.
+  int64_t rows = 16 * kernels.tile_m, columns = 8 * kernels.tile_n;
+  const int64_t wanted = serial ? 1 : 2 * host->num_threads();
+  while (ceil_div(p.m, rows) * ceil_div(p.n, columns) * s.count < wanted && (rows > kernels.tile_m || columns > kernels.tile_n)) {
+    if (columns > kernels.tile_n && (columns >= rows || rows == kernels.tile_m)) columns /= 2;
+    else rows /= 2;
+  }
+  if (rows > p.m) rows = p.m;
+  if (columns > p.n) columns = p.n;
+  const int64_t across = ceil_div(p.n, columns), per = ceil_div(p.m, rows) * across;
+  std::atomic<bool> no_memory{false};
+  share(per * s.count, serial, [&](int64_t task) {
+    const gems_mm one = product(s, task / per, kernels.size);
+    const int64_t m0 = task % per / across * rows, n0 = task % across * columns;
+    const int64_t m1 = m0 + rows < p.m ? m0 + rows : p.m, n1 = n0 + columns < p.n ? n0 + columns : p.n;
+    void* scratch = block_scratch.get(static_cast<size_t>(kernels.tile_scratch(m1 - m0, n1 - n0, p.k)));
+    if (!scratch) return no_memory.store(true);
+    kernels.tile(&one, m0, m1, n0, n1, scratch);
+  });
+  return no_memory ? failed("matmul: out of memory") : GEMS_OK;
+}
+
+}  // namespace
+
+gems_status run_matmul(const gems_call* call) {
+  const int type = matmul_type(call->t[0].dtype);
+  if (type < 0) return unsupported("matmul: this dtype isn't served");
+  MatmulBatch s;
+  if (const char* why = matmul_geometry(call, s)) return unsupported(why);
+  if (s.count == 0 || s.p.m == 0 || s.p.n == 0) return GEMS_OK;
+  const gems_mm_kernels& kernels = table().type[type];
+  if (s.p.k == 0) {
+    for (int64_t i = 0; i < s.count; i++) {
+      const gems_mm one = product(s, i, kernels.size);
+      kernels.fill(&one, 0, one.m);
+    }
+    return GEMS_OK;
+  }
+  const Mode m = mode();
+  if (m == Mode::native) return unsupported("matmul: GEMS_MATMUL=native");
+  const MatmulPath path = matmul_path(s, kernels);
+  if (m == Mode::automatic && matmul_native_wins(s, type, path)) return unsupported("matmul: native is faster for this size");
+  return path == MatmulPath::tile ? run_tiles(s, kernels) : run_thin(s, kernels, path);
+}
+
+}  // namespace gems::cpu

@@ -1,0 +1,249 @@
+// Pointwise driver: walks the iteration space in blocks, converts and gathers what isn't dense in the compute type, and runs the
+// operator's block function. Compiled once for the baseline; the arithmetic and the conversions are per instruction set.
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/driver.h"
+
+namespace gems::cpu {
+namespace {
+
+constexpr int64_t kBlock = 1024;      // elements: three 8-byte operands stay within a 32 KiB L1
+constexpr int64_t kGrain = 32768;     // elements a thread gets at least: as at::internal::GRAIN_SIZE
+constexpr int64_t kRowTile = 32;      // rows walked inside a column block, so that transposed operands reuse their cache lines
+constexpr int64_t kShortInner = 64;   // inner dimensions below this are gathered several rows at a time
+constexpr int kMaxIn = 4;
+
+enum class Mode : uint8_t { direct, convert, filled, gather };
+
+struct Operand {
+  char* base;
+  gems_convert_fn convert;  // between memory and block type
+  int64_t inner, row;       // strides in bytes
+  const int64_t* outer;     // strides in elements of the dims before row and inner
+  int size;                 // bytes of an element in memory
+  Mode mode;
+};
+
+struct Walk {
+  const gems_call* call;
+  gems_pointwise_block block;  // nullptr: identity (copy), operand 0 converts straight to the output
+  Operand out, in[kMaxIn];
+  int nin;
+  int result;  // block's result dtype
+  int64_t inner, rows, outer;
+  int outer_dims;
+};
+
+// How an operand's elements of `size` bytes reach a dense buffer.
+template <class T> void gather_as(const char* src, int64_t inner, int64_t row, char* dst, int64_t n, int64_t rows) {
+  T* d = reinterpret_cast<T*>(dst);
+  for (int64_t r = 0; r < rows; r++, src += row)
+    for (int64_t i = 0; i < n; i++) *d++ = *reinterpret_cast<const T*>(src + i * inner);
+}
+void gather(const Operand& o, const char* src, char* dst, int64_t n, int64_t rows) {
+  switch (o.size) {
+    case 1: return gather_as<uint8_t>(src, o.inner, o.row, dst, n, rows);
+    case 2: return gather_as<uint16_t>(src, o.inner, o.row, dst, n, rows);
+    case 4: return gather_as<uint32_t>(src, o.inner, o.row, dst, n, rows);
+    default: return gather_as<uint64_t>(src, o.inner, o.row, dst, n, rows);
+  }
+}
+template <class T> void scatter_as(const char* src, char* dst, int64_t inner, int64_t row, int64_t n, int64_t rows) {
+  const T* s = reinterpret_cast<const T*>(src);
+  for (int64_t r = 0; r < rows; r++, dst += row)
+    for (int64_t i = 0; i < n; i++) *reinterpret_cast<T*>(dst + i * inner) = *s++;
+}
+void scatter(const Operand& o, const char* src, char* dst, int64_t n, int64_t rows) {
+  switch (o.size) {
+    case 1: return scatter_as<uint8_t>(src, dst, o.inner, o.row, n, rows);
+    case 2: return scatter_as<uint16_t>(src, dst, o.inner, o.row, n, rows);
+    case 4: return scatter_as<uint32_t>(src, dst, o.inner, o.row, n, rows);
+    default: return scatter_as<uint64_t>(src, dst, o.inner, o.row, n, rows);
+  }
+}
+
+template <class T> void fill(void* dst, T v, int64_t n) { std::fill_n(static_cast<T*>(dst), n, v); }
+void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
+  switch (compute) {
+    case GEMS_F32: return fill(dst, static_cast<float>(v.d), n);
+    case GEMS_F64: return fill(dst, v.d, n);
+    case GEMS_I64: return fill(dst, v.i, n);
+    case GEMS_I32: return fill(dst, static_cast<int32_t>(v.i), n);
+    default: return fill(dst, v.i != 0, n);
+  }
+}
+
+struct Buffers {
+  alignas(64) char in[kMaxIn][kBlock * 8];
+  alignas(64) char raw[kBlock * 8];   // gathered, before conversion
+  alignas(64) char out[kBlock * 8];   // block result
+};
+
+// One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks).
+void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
+  const int64_t m = n * rows;
+  const void* in[kMaxIn];
+  for (int k = 0; k < w.nin; k++) {
+    const Operand& o = w.in[k];
+    switch (o.mode) {
+      case Mode::filled: in[k] = b.in[k]; break;
+      case Mode::direct: in[k] = src[k]; break;
+      case Mode::convert:
+        o.convert(src[k], b.in[k], static_cast<size_t>(m));
+        in[k] = b.in[k];
+        break;
+      case Mode::gather:
+        if (o.convert) {
+          gather(o, src[k], b.raw, n, rows);
+          o.convert(b.raw, b.in[k], static_cast<size_t>(m));
+        } else {
+          gather(o, src[k], b.in[k], n, rows);
+        }
+        in[k] = b.in[k];
+        break;
+    }
+  }
+  const bool straight = w.out.mode == Mode::direct && !w.out.convert;
+  const void* result = in[0];
+  if (w.block) {
+    void* to = straight ? dst : b.out;
+    w.block(in, to, static_cast<size_t>(m), w.call->par);
+    if (straight) return;
+    result = to;
+  } else if (straight) {
+    if (result != dst) std::memcpy(dst, result, static_cast<size_t>(m * w.out.size));
+    return;
+  }
+  if (w.out.mode == Mode::direct) {
+    w.out.convert(result, dst, static_cast<size_t>(m));
+    return;
+  }
+  if (w.out.convert) {
+    w.out.convert(result, b.raw, static_cast<size_t>(m));
+    result = b.raw;
+  }
+  scatter(w.out, static_cast<const char*>(result), dst, n, rows);
+}
+
+// Prepares what doesn't change over the walk.
+void prefill(const Walk& w, Buffers& b, int64_t n) {
+  for (int k = 0; k < w.nin; k++)
+    if (w.in[k].mode == Mode::filled) fill_scalar(b.in[k], w.call->t[1 + k].imm, w.call->compute, std::min(n, kBlock));
+}
+
+void walk_dense(const Walk& w, int64_t begin, int64_t end) {
+  Buffers b;
+  prefill(w, b, end - begin);
+  const char* src[kMaxIn];
+  bool whole = w.block && w.out.mode == Mode::direct && !w.out.convert;
+  for (int k = 0; k < w.nin; k++) whole = whole && w.in[k].mode == Mode::direct;
+  const int64_t chunk = whole ? end - begin : kBlock;
+  for (int64_t at = begin; at < end; at += chunk) {
+    const int64_t n = std::min(chunk, end - at);
+    for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + at * w.in[k].size;
+    step(w, b, src, w.out.base + at * w.out.size, n, 1);
+  }
+}
+
+// Pieces of [0, outer * row tiles * inner blocks).
+void walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t begin, int64_t end) {
+  Buffers b;
+  prefill(w, b, kBlock);
+  const gems_iter& it = w.call->it;
+  const int64_t blocks = (w.inner + inner_step - 1) / inner_step, tiles = (w.rows + row_tile - 1) / row_tile;
+  const bool several = w.inner < kShortInner;  // whole tiles are gathered at once
+  for (int64_t piece = begin; piece < end; piece++) {
+    const int64_t block = piece % blocks, tile = piece / blocks % tiles;
+    int64_t rest = piece / blocks / tiles;
+    int64_t off[1 + kMaxIn] = {};
+    for (int d = w.outer_dims - 1; d >= 0; d--) {
+      const int64_t i = rest % it.size[d];
+      rest /= it.size[d];
+      for (int k = 0; k <= w.nin; k++) off[k] += i * it.stride[k][d];
+    }
+    const int64_t i0 = block * inner_step, n = std::min(inner_step, w.inner - i0);
+    const int64_t r0 = tile * row_tile, r1 = std::min(w.rows, r0 + row_tile);
+    const char* src[kMaxIn];
+    auto at = [&](int64_t r) {
+      for (int k = 0; k < w.nin; k++)
+        src[k] = w.in[k].base + off[1 + k] * w.in[k].size + r * w.in[k].row + i0 * w.in[k].inner;
+      return w.out.base + off[0] * w.out.size + r * w.out.row + i0 * w.out.inner;
+    };
+    if (several) {
+      char* dst = at(r0);
+      step(w, b, src, dst, n, r1 - r0);
+    } else {
+      for (int64_t r = r0; r < r1; r++) {
+        char* dst = at(r);
+        step(w, b, src, dst, n, 1);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+gems_status run_pointwise(const gems_call* call) {
+  const gems_iter& it = call->it;
+  if (it.numel == 0) return GEMS_OK;
+  if (call->nin > kMaxIn || call->nout != 1) return unsupported("pointwise: number of operands");
+  Walk w;
+  w.call = call;
+  w.nin = call->nin;
+  const bool identity = call->op->aten[0] == 0 && call->op->nopromote == 0 && call->nin == 1 && call->op->par == 0 &&
+                        std::strcmp(call->op->name, "copy") == 0;
+  const gems_tensor &to = call->t[0], *from = call->t + 1;
+  int block_type = call->compute;  // of the inputs
+  w.result = static_cast<rule>(call->op->rule) == rule::boolean ? int{GEMS_BOOL} : int{call->compute};
+  if (identity && !(from[0].flags & GEMS_T_SCALAR)) {  // no arithmetic: memory type to memory type
+    w.block = nullptr;
+    block_type = w.result = from[0].dtype;
+  } else {
+    w.block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(call->compute)][0]);
+    if (!w.block) return unsupported("pointwise: compute type");
+  }
+  const int nd = it.ndim;
+  const bool dense = it.contiguous;
+  w.inner = it.size[nd - 1];
+  w.rows = nd > 1 ? it.size[nd - 2] : 1;
+  w.outer_dims = std::max(0, nd - 2);
+  w.outer = 1;
+  for (int d = 0; d < w.outer_dims; d++) w.outer *= it.size[d];
+  const bool several = !dense && w.inner < kShortInner;
+  auto place = [&](Operand& o, const gems_tensor& t, int k) {
+    o.base = static_cast<char*>(t.data);
+    o.size = dtype_size(t.dtype);
+    o.inner = it.stride[k][nd - 1] * o.size;
+    o.row = nd > 1 ? it.stride[k][nd - 2] * o.size : 0;
+  };
+  place(w.out, to, 0);
+  w.out.convert = to.dtype == w.result ? nullptr : convert_fn(w.result, to.dtype);
+  if (to.dtype != w.result && !w.out.convert) return unsupported("pointwise: output dtype");
+  w.out.mode = dense || (w.out.inner == w.out.size && !several) ? Mode::direct : Mode::gather;
+  for (int k = 0; k < w.nin; k++) {
+    Operand& o = w.in[k];
+    if (from[k].flags & GEMS_T_SCALAR) {
+      o = Operand{nullptr, nullptr, 0, 0, nullptr, 0, Mode::filled};
+      continue;
+    }
+    place(o, from[k], 1 + k);
+    o.convert = from[k].dtype == block_type ? nullptr : convert_fn(from[k].dtype, block_type);
+    if (from[k].dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
+    if (dense || (o.inner == o.size && !several)) o.mode = o.convert ? Mode::convert : Mode::direct;
+    else o.mode = Mode::gather;
+  }
+  if (dense) {
+    if (it.numel <= kGrain) walk_dense(w, 0, it.numel);
+    else parallel(it.numel, kGrain, [&](int64_t b, int64_t e) { walk_dense(w, b, e); });
+    return GEMS_OK;
+  }
+  const int64_t inner_step = std::min(w.inner, kBlock / 2);
+  const int64_t row_tile = several ? std::max<int64_t>(1, kBlock / w.inner) : kRowTile;
+  const int64_t pieces = w.outer * ((w.inner + inner_step - 1) / inner_step) * ((w.rows + row_tile - 1) / row_tile);
+  const int64_t per_piece = std::max<int64_t>(1, inner_step * std::min(row_tile, w.rows));
+  parallel(pieces, std::max<int64_t>(1, kGrain / per_piece), [&](int64_t b, int64_t e) { walk_strided(w, inner_step, row_tile, b, e); });
+  return GEMS_OK;
+}
+
+}  // namespace gems::cpu

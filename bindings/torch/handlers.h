@@ -1,0 +1,40 @@
+// How each family's arguments become a gems_call. One handler per signature shape; the table picks by family and operator.
+#pragma once
+#include "bindings/torch/row.h"
+
+namespace gems::torch_binding {
+
+bool handle_pointwise(Row&, torch::jit::Stack&);
+bool handle_reduce(Row&, torch::jit::Stack&);
+bool handle_softmax(Row&, torch::jit::Stack&);           // _softmax, _log_softmax
+bool handle_softmax_backward(Row&, torch::jit::Stack&);  // _softmax_backward_data, _log_softmax_backward_data
+bool handle_layer_norm(Row&, torch::jit::Stack&);
+bool handle_layer_norm_backward(Row&, torch::jit::Stack&);
+bool handle_rms_norm(Row&, torch::jit::Stack&);  // rms_norm, _fused_rms_norm
+bool handle_rms_norm_backward(Row&, torch::jit::Stack&);
+bool handle_fused_add_rms_norm(Row&, torch::jit::Stack&);
+bool handle_cumsum(Row&, torch::jit::Stack&);
+bool handle_gather(Row&, torch::jit::Stack&);
+bool handle_index_select(Row&, torch::jit::Stack&);
+bool handle_embedding(Row&, torch::jit::Stack&);
+bool handle_embedding_backward(Row&, torch::jit::Stack&);
+bool handle_tri(Row&, torch::jit::Stack&);
+bool handle_arange(Row&, torch::jit::Stack&);
+bool handle_copy_(Row&, torch::jit::Stack&);
+bool handle_to_copy(Row&, torch::jit::Stack&);
+bool handle_clone(Row&, torch::jit::Stack&);
+bool handle_fill_(Row&, torch::jit::Stack&);
+bool handle_full(Row&, torch::jit::Stack&);  // full, zeros, ones and their out= forms
+bool handle_cat(Row&, torch::jit::Stack&);   // cat, stack
+bool handle_matmul(Row&, torch::jit::Stack&);  // mm, addmm, bmm, baddbmm, mv
+bool handle_linear(Row&, torch::jit::Stack&);
+
+// The handler of an operator; nullptr if the binding doesn't know one.
+Handler handler_for(const gems_op_info* op, const std::string& base);
+
+// dst = src with conversion, any served dtypes and layouts on one device, by our copy kernel. false: not possible.
+bool copy_into(const at::Tensor& dst, const at::Tensor& src);
+// dst = value everywhere.
+bool fill_with(const at::Tensor& dst, const gems_tensor& value);
+
+}  // namespace gems::torch_binding

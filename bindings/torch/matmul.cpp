@@ -1,0 +1,179 @@
+// Matrix products. t = out, self or ABSENT, a, b; par = beta, alpha.
+#include "bindings/torch/handlers.h"
+#include "bindings/torch/tensors.h"
+#include "core/backend.h"
+
+namespace gems::torch_binding {
+namespace {
+
+bool launch(gems_call& call, double beta, double alpha) {
+  call.nout = 1;
+  call.nin = 3;
+  call.npar = 2;
+  call.par[0].d = beta;
+  call.par[1].d = alpha;
+  const int d = call.t[0].dtype;
+  call.compute = static_cast<int8_t>(d == GEMS_F64 ? GEMS_F64 : dtype_is_float(d) ? GEMS_F32 : GEMS_I64);
+  call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
+  DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
+  return done(run(call), call);
+}
+
+bool real_number(const c10::IValue& v, int dtype, double& out) {
+  const c10::Scalar s = v.toScalar();
+  if (s.isComplex() || s.isSymbolic() || (!dtype_is_float(dtype) && s.isFloatingPoint())) return false;
+  out = s.toDouble();
+  return true;
+}
+
+}  // namespace
+
+bool handle_matmul(Row& r, torch::jit::Stack& st) {
+  c10::IValue* arg = arguments(r, st);
+  const bool has_self = r.beta >= 0;
+  const int at = has_self ? 1 : 0;
+  const at::Tensor &a = arg[at].toTensor(), &b = arg[at + 1].toTensor();
+  const int dtype = static_cast<int>(a.scalar_type());
+  if (!dtype_is_served(dtype) || dtype == GEMS_BOOL || b.scalar_type() != a.scalar_type() || a.device() != b.device()) return false;
+  const bool vector = b.dim() == 1;  // mv
+  const int nd = static_cast<int>(a.dim());
+  if (nd < 2 || nd > 3 || (vector ? nd != 2 : b.dim() != nd)) return false;
+  const int64_t m = a.size(nd - 2), k = a.size(nd - 1), n = vector ? 1 : b.size(nd - 1);
+  if (b.size(vector ? 0 : nd - 2) != k || (nd == 3 && a.size(0) != b.size(0))) return false;
+  OutMeta meta;
+  meta.ndim = vector ? 1 : nd;
+  if (nd == 3) meta.sizes[0] = a.size(0);
+  meta.sizes[meta.ndim - (vector ? 1 : 2)] = m;
+  if (!vector) meta.sizes[meta.ndim - 1] = n;
+  meta.dtype = dtype;
+  gems_call call;
+  call.op = r.op;
+  view(a, call.t[2]);
+  view(b, call.t[3]);
+  const int64_t vs[2] = {k, 1}, vst[2] = {vector ? b.stride(0) : 0, 1};
+  if (vector) {
+    call.t[3].sizes = vs;
+    call.t[3].strides = vst;
+    call.t[3].ndim = 2;
+  }
+  absent(call.t[1]);
+  double beta = 0, alpha = 1;
+  int64_t self_strides[3];
+  if (has_self) {
+    const at::Tensor& self = arg[0].toTensor();
+    if (self.scalar_type() != a.scalar_type() || self.device() != a.device() || self.dim() > meta.ndim) return false;
+    if (!real_number(arg[r.beta], dtype, beta) || !real_number(arg[r.alpha], dtype, alpha)) return false;
+    view(self, call.t[1]);
+    const int off = meta.ndim - static_cast<int>(self.dim());
+    for (int d = 0; d < meta.ndim; d++) {
+      const int64_t s = d < off ? 1 : self.size(d - off);
+      if (s != 1 && s != meta.sizes[d]) return false;
+      self_strides[d] = d < off || (s == 1 && meta.sizes[d] != 1) ? 0 : self.stride(d - off);
+    }
+    call.t[1].sizes = meta.sizes;
+    call.t[1].strides = self_strides;
+    call.t[1].ndim = meta.ndim;
+  }
+  at::Tensor out;
+  if (r.inplace || r.nouts) {
+    out = r.inplace ? arg[0].toTensor() : arg[r.outs[0]].toTensor();
+    if (static_cast<int>(out.scalar_type()) != dtype || out.device() != a.device()) return false;
+    if (r.inplace ? !same_sizes(meta, out) : !fit_out(meta, out)) return false;
+  } else {
+    out = allocate(meta, a.device());
+  }
+  writable(out, call.t[0]);
+  if (r.inplace || r.nouts) {
+    if (overlap(call.t[0], call.t + 2, 2) || call.t[0].data == call.t[2].data || call.t[0].data == call.t[3].data) return false;
+    if (has_self && !r.inplace && overlap(call.t[0], call.t + 1, 1)) return false;
+  }
+  const int64_t os[2] = {m, 1}, ost[2] = {vector ? out.stride(0) : 0, 1};
+  if (vector) {
+    call.t[0].sizes = os;
+    call.t[0].strides = ost;
+    call.t[0].ndim = 2;
+  }
+  if (!launch(call, beta, alpha)) return false;
+  finish(r, st, std::move(out));
+  return true;
+}
+
+bool handle_linear(Row& r, torch::jit::Stack& st) {
+  if (r.nouts) return false;
+  c10::IValue* arg = arguments(r, st);
+  const at::Tensor &x = arg[0].toTensor(), &w = arg[1].toTensor();
+  const int dtype = static_cast<int>(x.scalar_type()), nd = static_cast<int>(x.dim());
+  if (nd < 1 || nd > kMaxRank || w.dim() != 2 || !dtype_is_float(dtype) || w.scalar_type() != x.scalar_type() || x.device() != w.device() ||
+      x.size(nd - 1) != w.size(1) || !x.is_contiguous())
+    return false;
+  const int64_t k = w.size(1), n = w.size(0);
+  if (k == 0 || x.numel() == 0) return false;
+  const int64_t m = x.numel() / k;
+  OutMeta meta;
+  meta.ndim = nd;
+  for (int d = 0; d < nd - 1; d++) meta.sizes[d] = x.size(d);
+  meta.sizes[nd - 1] = n;
+  meta.dtype = dtype;
+  gems_call call;
+  call.op = r.op;
+  view(x, call.t[2]);
+  view(w, call.t[3]);
+  const int64_t as[2] = {m, k}, ast[2] = {k, 1}, bs[2] = {k, n}, bst[2] = {w.stride(1), w.stride(0)}, os[2] = {m, n}, ost[2] = {n, 1};
+  call.t[2].sizes = as;
+  call.t[2].strides = ast;
+  call.t[2].ndim = 2;
+  call.t[3].sizes = bs;
+  call.t[3].strides = bst;
+  call.t[3].flags = 0;
+  absent(call.t[1]);
+  int64_t self_strides[2];
+  const bool bias = arg[2].isTensor() && arg[2].toTensor().defined();
+  if (bias) {
+    const at::Tensor& b = arg[2].toTensor();
+    if (b.dim() != 1 || b.size(0) != n || b.scalar_type() != x.scalar_type() || b.device() != x.device()) return false;
+    view(b, call.t[1]);
+    self_strides[0] = 0;
+    self_strides[1] = b.stride(0);
+    call.t[1].sizes = os;
+    call.t[1].strides = self_strides;
+    call.t[1].ndim = 2;
+  }
+  at::Tensor out = allocate(meta, x.device());
+  writable(out, call.t[0]);
+  call.t[0].sizes = os;
+  call.t[0].strides = ost;
+  call.t[0].ndim = 2;
+  if (!launch(call, bias ? 1 : 0, 1)) return false;
+  finish(r, st, std::move(out));
+  return true;
+}
+
+Handler handler_for(const gems_op_info* op, const std::string& base) {
+  struct Special {
+    const char* base;
+    Handler handler;
+  };
+  static const Special specials[] = {
+      {"_softmax", handle_softmax}, {"_log_softmax", handle_softmax}, {"_softmax_backward_data", handle_softmax_backward},
+      {"_log_softmax_backward_data", handle_softmax_backward}, {"native_layer_norm", handle_layer_norm},
+      {"native_layer_norm_backward", handle_layer_norm_backward}, {"rms_norm", handle_rms_norm}, {"_fused_rms_norm", handle_rms_norm},
+      {"_fused_rms_norm_backward", handle_rms_norm_backward}, {"fused_add_rms_norm", handle_fused_add_rms_norm},
+      {"gather", handle_gather}, {"index_select", handle_index_select}, {"embedding", handle_embedding},
+      {"embedding_dense_backward", handle_embedding_backward}, {"tril", handle_tri}, {"tril_", handle_tri}, {"triu", handle_tri},
+      {"triu_", handle_tri}, {"arange", handle_arange}, {"copy_", handle_copy_}, {"_to_copy", handle_to_copy}, {"clone", handle_clone},
+      {"fill_", handle_fill_}, {"zero_", handle_fill_}, {"full", handle_full}, {"zeros", handle_full}, {"ones", handle_full},
+      {"cat", handle_cat}, {"stack", handle_cat}, {"linear", handle_linear},
+  };
+  for (const Special& s : specials)
+    if (base == s.base) return s.handler;
+  switch (op_family(op)) {
+    case family::pointwise:
+    case family::fused: return handle_pointwise;
+    case family::reduce: return handle_reduce;
+    case family::scan: return handle_cumsum;
+    case family::matmul: return handle_matmul;
+    default: return nullptr;
+  }
+}
+
+}  // namespace gems::torch_binding

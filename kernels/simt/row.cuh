@@ -1,0 +1,229 @@
+// Row skeleton for GPUs: softmax, normalisations and their gradients. A team of threads keeps its row in registers, as packed
+// as it lies in memory, so that memory is read once; rows too long for that are read again for each pass (mostly from L2).
+#pragma once
+#include "kernels/simt/team.cuh"
+
+namespace gems::simt {
+
+// 'r', 'v' or 's' for operand k, outputs first, from the declaration's "rss rvv".
+template <class F> GEMS_FN constexpr char row_role(int k) {
+  for (const char* c = F::decl.roles; *c; c++)
+    if (*c != ' ' && k-- == 0) return *c;
+  return 0;
+}
+
+// What an operator's functor sees as `r`. A: compute type. VPT packs of VEC elements a thread are kept; VPT == 0: none, memory
+// is read at each use. FULL: the team's VPT packs cover the row exactly. GIVEN: bit k is set if operand k is there.
+template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned GIVEN, class... T> struct Row {
+  static constexpr int NT = sizeof...(T), NOUT = F::decl.out, NIN = F::decl.in;
+  static_assert(NT == NOUT + NIN);
+  static constexpr bool cached = VPT > 0;
+  static constexpr int COUNT = cached ? VPT : (VEC == 1 ? 4 : 2);  // packs held at a time
+  static constexpr int SUMS = COUNT * VEC < 4 ? COUNT * VEC : 4;   // independent accumulators
+  typedef Packs<0, COUNT, VEC, T...> Held;
+
+  TeamT team;
+  const RowArgs<NT>& a;
+  i64 off[NT], step[NT];
+  const void* in[NIN];  // update() points an input at an output
+  i64 packs;            // in a row
+  bool active;
+  Held rows;
+  A stats[NIN];
+
+  GEMS_FN Row(const RowArgs<NT>& args) : a(args), packs(args.n / VEC) {}
+
+  template <int K> static constexpr bool given = (GIVEN >> K & 1) != 0;
+  template <int K> GEMS_FN i64 at(i64 pack) const { return off[K] + (VEC == 1 ? pack * step[K] : pack * VEC); }
+
+  template <int K> GEMS_FN const auto* input() const { return (const nth<K, T...>*)in[K - NOUT]; }
+
+  // Loads the packs of all inputs with one role. `first`: the team's first pack.
+  template <char ROLE, int K = NOUT> GEMS_FN void load(Held& h, i64 first) {
+    if constexpr (K < NT) {
+      if constexpr (row_role<F>(K) == ROLE && given<K>) {
+        typedef nth<K, T...> X;
+        auto& d = pack_of<K>(h);
+#pragma unroll
+        for (int j = 0; j < COUNT; j++) {
+          i64 pack = first + (i64)j * team.size();
+          if (FULL || pack < packs) {
+            const X* from = input<K>() + at<K>(pack);
+            if constexpr (cached && ROLE == 'r') d[j] = load_pack_once<VEC>(from);
+            else d[j] = load_pack<VEC>(from);
+          } else d[j] = Pack<X, VEC>{};
+        }
+      }
+      load<ROLE, K + 1>(h, first);
+    }
+  }
+
+  // One element of the row.
+  struct Elem {
+    Row& r;
+    Held &rows, &vectors;
+    int j, i;
+    GEMS_FN A operator()(int k) const { return get<0>(k); }
+    template <int K> GEMS_FN A get(int k) const {
+      if constexpr (K >= NIN) return A(0);
+      else return k == K ? value<NOUT + K>() : get<K + 1>(k);
+    }
+    template <int K> GEMS_FN A value() const {
+      if constexpr (!given<K>) return A(0);
+      else if constexpr (row_role<F>(K) == 'r') return to<A>(pack_of<K>(rows)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'v') return to<A>(pack_of<K>(vectors)[j].v[i]);
+      else return r.stats[K - NOUT];
+    }
+  };
+
+  // Calls g(pack index, held pack j, is it inside, elem) for this thread's packs; elem(i) is element i of the pack.
+  template <class G> GEMS_FN void each(G g) {
+    if constexpr (cached) {
+      keep_packed();
+      Held vectors;  // the loads of what g doesn't use vanish
+      load<'v'>(vectors, team.rank());
+#pragma unroll
+      for (int j = 0; j < COUNT; j++) {
+        i64 pack = team.rank() + (i64)j * team.size();
+        g(pack, j, FULL || pack < packs, [&](int i) { return Elem{*this, rows, vectors, j, i}; });
+      }
+    } else {
+      for (i64 first = team.rank(); first < packs; first += (i64)COUNT * team.size()) {
+        Held held, vectors;
+        load<'r'>(held, first);
+        load<'v'>(vectors, first);
+#pragma unroll
+        for (int j = 0; j < COUNT; j++) {
+          i64 pack = first + (i64)j * team.size();
+          g(pack, j, pack < packs, [&](int i) { return Elem{*this, held, vectors, j, i}; });
+        }
+      }
+    }
+  }
+
+  // The compiler would rather keep exp(e) of each element in a register from one pass to the next than compute it again:
+  // good for few elements a thread, spills for many. Then the passes must not know of each other.
+  template <int K = NOUT> GEMS_FN void keep_packed() {
+    if constexpr (COUNT * VEC > 32 && K < NT) {
+      if constexpr (row_role<F>(K) == 'r' && given<K>)
+        for (auto& p : pack_of<K>(rows)) opaque(p);
+      keep_packed<K + 1>();
+    }
+  }
+
+  template <int K> GEMS_FN void begin() {
+    if constexpr (K < NT) {
+      if constexpr (row_role<F>(K) == 's' && given<K>) stats[K - NOUT] = to<A>(input<K>()[off[K]]);
+      else stats[K - NOUT] = A(0);
+      if constexpr (K == NOUT && cached) load<'r'>(rows, team.rank());
+      begin<K + 1>();
+    }
+  }
+
+  template <class G, class Op> GEMS_FN A fold(G f, A none, Op op) {
+    A acc[SUMS];
+#pragma unroll
+    for (A& x : acc) x = none;
+    each([&](i64, int j, bool inside, auto elem) {
+#pragma unroll
+      for (int i = 0; i < VEC; i++) {
+        A x = f(elem(i));
+        A& s = acc[(j * VEC + i) % SUMS];
+        s = op(s, inside ? x : none);
+      }
+    });
+#pragma unroll
+    for (int k = 1; k < SUMS; k *= 2)
+#pragma unroll
+      for (int i = 0; i + k < SUMS; i += 2 * k) acc[i] = op(acc[i], acc[i + k]);
+    return team.combine(acc[0], none, op);
+  }
+
+  // ---- the functor's interface (docs/design.md, "Families") ----
+  GEMS_FN A n() const { return number<A>(a.length); }
+  GEMS_FN A par(int i) const { return number<A>(a.par[i]); }
+  GEMS_FN constexpr bool has(int k) const { return (GIVEN >> (NOUT + k) & 1) != 0; }
+  GEMS_FN A stat(int k) const { return stats[k]; }
+  template <class G> GEMS_FN A sum(G f) {
+    return fold(f, A(0), [](A x, A y) { return x + y; });
+  }
+  // A NaN may or may not win; a row's -inf is a fine result.
+  template <class G> GEMS_FN A max(G f) {
+    return fold(f, lowest<A>(), [](A x, A y) { return x > y ? x : y; });
+  }
+  template <class G> GEMS_FN void store(int o, G f) { store_to<0>(o, f); }
+  GEMS_FN void store_stat(int o, A value) { store_stat_to<0>(o, value); }
+  template <class G> GEMS_FN void update(int k, int o, G f) { update_to<0>(k, o, f); }
+
+  // The functor's numbers become template arguments: the comparisons vanish when everything is inlined.
+  template <int O, class G> GEMS_FN void store_to(int o, G f) {
+    if constexpr (O < NOUT) {
+      if (o == O) write<O>(f, [](int, const auto&) {});
+      else store_to<O + 1>(o, f);
+    }
+  }
+  template <int O> GEMS_FN void store_stat_to(int o, A value) {
+    if constexpr (O < NOUT) {
+      if constexpr (given<O> && row_role<F>(O) == 's') {
+        if (o == O && active && team.rank() == 0) ((nth<O, T...>*)a.p[O])[off[O]] = to<nth<O, T...>>(value);
+      }
+      store_stat_to<O + 1>(o, value);
+    }
+  }
+  template <int O, class G> GEMS_FN void update_to(int k, int o, G f) {
+    if constexpr (O < NOUT) {
+      if (o == O) update_input<O, NOUT>(k, f);
+      else update_to<O + 1>(k, o, f);
+    }
+  }
+  template <int O, int K, class G> GEMS_FN void update_input(int k, G f) {
+    if constexpr (K < NT) {
+      if constexpr (is_same<nth<O, T...>, nth<K, T...>> && row_role<F>(K) == 'r') {
+        if (k == K - NOUT) {
+          write<O>(f, [&](int j, const auto& pack) {
+            if constexpr (cached) pack_of<K>(rows)[j] = pack;
+          });
+          if constexpr (!cached) {  // this thread reads back only what it wrote itself
+            in[K - NOUT] = a.p[O];
+            off[K] = off[O];
+            step[K] = step[O];
+          }
+        }
+      }
+      update_input<O, K + 1>(k, f);
+    }
+  }
+  template <int O, class G, class Then> GEMS_FN void write(G f, Then then) {
+    if constexpr (given<O> && row_role<F>(O) == 'r') {
+      typedef nth<O, T...> X;
+      each([&](i64 pack, int j, bool inside, auto elem) {
+        A x[VEC];
+#pragma unroll
+        for (int i = 0; i < VEC; i++) x[i] = f(elem(i));
+        Pack<X, VEC> p = to_pack<X>(x);
+        if (active && inside) *reinterpret_cast<Pack<X, VEC>*>((X*)a.p[O] + at<O>(pack)) = p;
+        then(j, p);
+      });
+    }
+  }
+};
+
+template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned GIVEN, class... T>
+GEMS_FN void row(const RowArgs<sizeof...(T)>& a) {
+  typedef Row<F, A, TeamT, VPT, VEC, FULL, GIVEN, T...> R;
+  R r(a);
+  i64 teams = r.team.count();
+  for (i64 base = blockIdx.x * teams; base < a.kept.rows; base += gridDim.x * teams) {
+    i64 row = base + r.team.index();
+    r.active = row < a.kept.rows;  // idle teams work on the last row, without storing: barriers are for all
+    kept_offsets(a.kept, r.active ? row : a.kept.rows - 1, r.off);
+#pragma unroll
+    for (int k = 0; k < R::NT; k++) r.step[k] = a.step[k];
+#pragma unroll
+    for (int k = 0; k < R::NIN; k++) r.in[k] = a.p[R::NOUT + k];
+    r.template begin<R::NOUT>();
+    F{}(r);
+  }
+}
+
+}  // namespace gems::simt
