@@ -215,9 +215,9 @@ template <class V> GEMS_FN V log_special(V x, V y) {
 template <class V> GEMS_FN V log(V x) { return log_special(x, log_join(log_reduce_any(x))); }
 template <class V> GEMS_FN V log2(V x) {
   log_parts<V> p = log_reduce_any(x);
-  constexpr V hi = is_same<V, float> ? 1.44268798828125 : 1.4426950407214463, lo = 1.4426950408889634074 - double(hi);
+  constexpr V hi = 1.4426950408889634074, lo = is_same<V, float> ? 1.92596299e-8 : 2.0355273740931033e-17;  // log2(e)
   V l = log_rest(p.f);
-  return log_special(x, p.e + (p.f * hi + (p.f * lo + l * V(1.4426950408889634074))));
+  return log_special(x, p.e + (p.f * hi + (p.f * lo + l * hi)));
 }
 template <class V> GEMS_FN V log10(V x) {
   log_parts<V> p = log_reduce_any(x);
@@ -249,14 +249,14 @@ template <class V> struct quadrant {
 GEMS_FN quadrant<float> trig_reduce(float x) {
   double t = x * 0.63661977236758134308 + layout<double>::round;
   double n = t - layout<double>::round;
-  double r = ((x - n * 1.5707963109016418) - n * 1.5893254712295857e-08) - n * 6.077100506506192e-11;
+  double r = ((x - n * 1.5707963109016418) - n * 1.5893254712295857e-08) - n * 6.123233995736766e-17;
   return {(u32)as_bits(t), (float)r};
 }
 // fdlibm's three parts of 33 bits: q * part is exact for q of up to 20 bits.
 GEMS_FN quadrant<double> trig_reduce(double x) {
   double t = x * 0.63661977236758134308 + layout<double>::round;
   double n = t - layout<double>::round;
-  double r = ((x - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11) - n * 2.02226624871116645580e-21;
+  double r = ((x - n * 1.57079632673412561417e+00) - n * 6.077100506303966e-11) - n * 2.0222662487959506e-21;
   return {as_bits(t), r};
 }
 template <class V> inline constexpr V trig_limit = is_same<V, float> ? 4e8 : 1.6e6;
