@@ -39,7 +39,7 @@ for step in $STEPS; do
       fi
       # torch's caching allocator would hide most out-of-bounds accesses inside its large blocks.
       PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool memcheck --error-exitcode 99 --launch-timeout 60 \
-        "$PY" -m pytest tests/python/test_operators.py --device cuda -q -x -k "($SUBSET) and float32" 2>&1 | tee "$log.sanitizer"
+        "$PY" -m pytest tests/python/test_cases.py --device cuda -q -x -k "($SUBSET) and float32" 2>&1 | tee "$log.sanitizer"
       status=${PIPESTATUS[0]}
       line="$(grep -E '[0-9]+ (passed|failed|error)' "$log.sanitizer" | tail -n 1) | $(grep 'ERROR SUMMARY' "$log.sanitizer" | tail -n 1)"
       ;;

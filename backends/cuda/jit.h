@@ -34,11 +34,12 @@ struct Device {  // properties of one device, read once
   int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, max_smem_per_block = 0, max_smem_per_sm = 0, l2_bytes = 0;
 };
 
-// The device of the call, with its context current; nullptr and set_error() if there is none.
+// The device of the call, with its context current; nullptr with the reason set (return GEMS_UNSUPPORTED) if there is none.
 const Device* device_of(const gems_call* call);
 // Warm look-up: lock-free, no allocation. nullptr when this variant isn't there yet.
 const Kernel* find_kernel(const Device* dev, const KernelKey& key);
-// Cold: compile through NVRTC (or take the cubin from the disk cache), load, publish under the key. nullptr: see set_error().
+// Cold: compile through NVRTC (or take the cubin from the disk cache), load, publish under the key. nullptr (it doesn't compile, did
+// fail before, or the stream is being captured): return GEMS_UNSUPPORTED, the reason is set.
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src);
 // Asynchronous launch on call->stream.
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem, const void* args);

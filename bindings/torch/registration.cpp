@@ -12,11 +12,13 @@
 #include "core/backend.h"
 
 namespace gems::torch_binding {
+
+std::atomic<bool> g_observed{false};
+
 namespace {
 
 std::atomic<bool> g_timing{false};
 std::atomic<void (*)(int)> g_recorder{nullptr};
-std::atomic<bool> g_observed{false};  // timing or recorder: one flag on the warm path
 
 c10::DispatchKey backend_key(int device) { return device == kOnCuda ? c10::DispatchKey::CUDA : c10::DispatchKey::CPU; }
 c10::DispatchKey autograd_key(int device) { return device == kOnCuda ? c10::DispatchKey::AutogradCUDA : c10::DispatchKey::AutogradCPU; }
@@ -32,33 +34,23 @@ void call_native(std::unique_ptr<c10::SafeKernelFunction>& native, const Row& r,
   native->callBoxed(*r.handle, ks, st);
 }
 
+void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
+  Counters& c = r.counters[device];
+  const int64_t t0 = now_ns();
+  if (r.handler(r, st)) {
+    c.own.fetch_add(1, std::memory_order_relaxed);
+    c.own_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
+    if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r.index);
+    return;
+  }
+  call_native(r.native[device], r, ks, &st);
+  c.native.fetch_add(1, std::memory_order_relaxed);
+  c.native_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
+}
+
 struct Entry final : c10::OperatorKernel {
   Entry(Row* row, int device) : r(row), device(device) {}
-  void operator()(const c10::OperatorHandle&, c10::DispatchKeySet ks, torch::jit::Stack* st) {
-    if (r->active.load(std::memory_order_relaxed)) {
-      Counters& c = r->counters[device];
-      if (C10_UNLIKELY(g_observed.load(std::memory_order_relaxed))) return observed(ks, st);
-      if (r->handler(*r, *st)) {
-        c.own.fetch_add(1, std::memory_order_relaxed);
-        return;
-      }
-      c.native.fetch_add(1, std::memory_order_relaxed);
-    }
-    call_native(r->native[device], *r, ks, st);
-  }
-  void observed(c10::DispatchKeySet ks, torch::jit::Stack* st) {
-    Counters& c = r->counters[device];
-    const int64_t t0 = now_ns();
-    if (r->handler(*r, *st)) {
-      c.own.fetch_add(1, std::memory_order_relaxed);
-      c.own_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
-      if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r->index);
-      return;
-    }
-    call_native(r->native[device], *r, ks, st);
-    c.native.fetch_add(1, std::memory_order_relaxed);
-    c.native_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
-  }
+  void operator()(const c10::OperatorHandle&, c10::DispatchKeySet ks, torch::jit::Stack* st) { run_boxed(*r, device, ks, *st); }
   Row* r;
   int device;
 };
@@ -86,9 +78,7 @@ struct AutogradEntry final : c10::OperatorKernel {
 };
 
 struct Kept {  // immortal copies: re-registration costs no construction, and a call in flight never loses its functor
-  std::unique_ptr<torch::CppFunction> unused;
   c10::BoxedKernel backend[kDevices], autograd[kDevices];
-  bool made = false;
 };
 std::vector<Kept>& kept() {
   static auto* v = new std::vector<Kept>;
@@ -140,6 +130,19 @@ std::unique_ptr<torch::Library> library(c10::DispatchKey key) {
 }
 
 }  // namespace
+
+void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
+  if (r.active.load(std::memory_order_relaxed)) {
+    if (C10_UNLIKELY(observed())) return run_observed(r, device, ks, st);
+    Counters& c = r.counters[device];
+    if (r.handler(r, st)) {
+      c.own.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    c.native.fetch_add(1, std::memory_order_relaxed);
+  }
+  call_native(r.native[device], r, ks, &st);
+}
 
 void register_rows(const std::vector<uint8_t>& wanted) {
   std::lock_guard<std::mutex> lock(g_mutex);

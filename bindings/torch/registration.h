@@ -1,7 +1,10 @@
 // Registering our rows with torch's dispatcher and taking them back.
 #pragma once
+#include <ATen/core/stack.h>
+#include <c10/core/DispatchKeySet.h>
+
+#include <atomic>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace gems::torch_binding {
@@ -12,6 +15,14 @@ void register_rows(const std::vector<uint8_t>& wanted);
 void activate_rows(const uint8_t* active, size_t n);
 // Defines the custom operators (flag_gems::...) once per process.
 void define_custom_operators();
+
+// One boxed call of a row: ours when active and served, the native kernel otherwise; counted.
+struct Row;
+void run_boxed(Row& row, int device, c10::DispatchKeySet ks, torch::jit::Stack& st);
+
+// Is anything watching calls (times or a recorder)? One relaxed load on the warm path.
+extern std::atomic<bool> g_observed;
+inline bool observed() { return g_observed.load(std::memory_order_relaxed); }
 
 void set_timing(bool on);
 // Called with the row's index for each call that runs one of our kernels; nullptr = off.

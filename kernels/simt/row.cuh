@@ -5,23 +5,6 @@
 
 namespace gems::simt {
 
-struct Number {  // both forms, made on the host: no conversion from double in every thread
-  double d;
-  float f;
-};
-template <class A> GEMS_FN A number(const Number& x) {
-  if constexpr (is_same<A, float>) return x.f;
-  else return x.d;
-}
-
-template <int NT> struct RowArgs {
-  void* p[NT];   // outputs, then inputs; null where not given
-  i64 step[NT];  // from element to element along the row
-  Kept<NT> kept;
-  i64 n;  // row length
-  Number length, par[2];
-};
-
 // 'r', 'v' or 's' for operand k, outputs first, from the declaration's "rss rvv".
 template <class F> GEMS_FN constexpr char row_role(int k) {
   for (const char* c = F::decl.roles; *c; c++)

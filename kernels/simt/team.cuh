@@ -2,6 +2,7 @@
 // offsets, and teams: the threads that work on one row or one output.
 #pragma once
 #include "kernels/lang/lang.h"
+#include "kernels/simt/team_args.cuh"
 
 namespace gems::simt {
 
@@ -55,6 +56,11 @@ template <class T, int N, class A> GEMS_FN Pack<T, N> to_pack(const A (&x)[N]) {
   return r;
 }
 
+template <class A> GEMS_FN A number(const Number& x) {
+  if constexpr (is_same<A, float>) return x.f;
+  else return (A)x.d;
+}
+
 // The compiler forgets what it knows of x.
 template <class T> struct Words {
   u32 w[sizeof(T) / 4];
@@ -85,10 +91,7 @@ template <int K, int COUNT, int N, class H, class... R> struct Packs<K, COUNT, N
 };
 template <int K, int COUNT, int N, class H, class... R> GEMS_FN auto& pack_of(Packs<K, COUNT, N, H, R...>& p) { return p.d; }
 
-// Quotient by a divisor known at launch, for n < 2^31: one multiply-high, one add, one shift.
-struct FastDiv {
-  u32 d, m, s;
-};
+// n / f.d for n < 2^31.
 GEMS_FN u32 fast_div(u32 n, FastDiv f) {
 #if GEMS_DEVICE
   return (__umulhi(n, f.m) + n) >> f.s;
@@ -176,17 +179,6 @@ template <int BX, int BY> struct ColumnTeam {
     }
   }
   int phase = 0;
-};
-
-// ---- geometry ----
-enum { kMaxKept = 6 };
-
-// Kept dimensions of NT operands, innermost last; strides in elements.
-template <int NT> struct Kept {
-  i64 size[kMaxKept];
-  i64 stride[NT][kMaxKept];
-  i64 rows;  // product of the sizes
-  int ndim;
 };
 
 // Offsets of all operands at one kept index.

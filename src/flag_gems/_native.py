@@ -87,4 +87,4 @@ def nvrtc_dirs() -> list[str]:
     for toolkit in (os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda"):
         if toolkit:
             dirs.append(os.path.join(toolkit, "lib64"))
-    return [d for d in dirs if os.path.isdir(d)]
+    return list(dict.fromkeys(d for d in dirs if os.path.isdir(d)))

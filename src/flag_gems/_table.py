@@ -6,6 +6,8 @@ A row is one ATen overload. Names may be, in ``include``, ``unused`` and ``exclu
   ``out=`` form (``mm`` and ``mm_out``: ``torch.mm(..., out=)`` and compiled models call the latter), nothing else: ``"sum"``
   isn't ``sum_dim`` and ``"masked_fill"`` isn't ``masked_fill_``;
 * an ATen name, exactly that overload: ``"mm.out"``, ``"add.Tensor"``, ``"_softmax"``; ``aten::`` in front is allowed;
+* an operator's bare name that isn't a function name: all its overloads, again without the in-place operator: ``"div"`` is
+  ``div.Tensor``, ``div.Scalar``, ``div.out``, ..., and ``"layer_norm"`` is ``native_layer_norm``;
 * a glob over both: ``"add*"``, ``"*_out"``, ``"*.out"``.
 """
 
@@ -83,7 +85,11 @@ class Table:
             found.update(self.by_function.get(name + "_out", ()))
         if name in self.by_key:
             found.add(self.by_key[name])
-        return found
+        return found or self._bare(name)
+
+    def _bare(self, name: str) -> set[int]:
+        found = {r.row for r in self.rows if r.packet == name}
+        return found or {r.row for r in self.rows if r.op == name and not r.packet.endswith("_")}
 
     def resolve(self, names: Iterable[str]) -> tuple[frozenset[int], list[str]]:
         """(rows, names that select nothing)."""
@@ -97,4 +103,4 @@ class Table:
         return frozenset(rows), unknown
 
     def near(self, name: str) -> list[str]:
-        return difflib.get_close_matches(name, {**self.by_function, **self.by_key}, n=4, cutoff=0.6)
+        return difflib.get_close_matches(name, {**self.by_function, **self.by_key, **dict.fromkeys(r.op for r in self.rows)}, n=4, cutoff=0.6)

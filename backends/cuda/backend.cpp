@@ -1,0 +1,86 @@
+// Entry of the CUDA backend: the vtable and the way to the family planners.
+#include "gems/backend_abi.h"
+
+#include "backends/cuda/internal.h"
+#include "gems/op.h"
+
+namespace gems::cuda {
+
+static const gems_host* g_host;
+const gems_host& host() { return *g_host; }
+
+ThreadState& thread_state() {
+  static thread_local ThreadState t;
+  return t;
+}
+
+// Families that this build leaves out: a planner's own definition replaces these.
+#define GEMS_OPTIONAL_FAMILY(name) \
+  __attribute__((weak)) gems_status name(const gems_call*) { return unsupported("this operator family isn't built for CUDA"); }
+GEMS_OPTIONAL_FAMILY(run_pointwise)
+GEMS_OPTIONAL_FAMILY(run_index)
+GEMS_OPTIONAL_FAMILY(run_create)
+GEMS_OPTIONAL_FAMILY(run_reduce)
+GEMS_OPTIONAL_FAMILY(run_row)
+GEMS_OPTIONAL_FAMILY(run_scan)
+GEMS_OPTIONAL_FAMILY(run_matmul)
+
+gems_status dispatch(const gems_call* call) {
+  switch (static_cast<family>(call->op->family)) {
+    case family::pointwise: case family::copy: return run_pointwise(call);
+    case family::reduce: return run_reduce(call);
+    case family::row: return run_row(call);
+    case family::scan: return run_scan(call);
+    case family::index: return run_index(call);
+    case family::create: return run_create(call);
+    case family::matmul: return run_matmul(call);
+    case family::fused: return *call->op->roles ? run_row(call) : run_pointwise(call);
+  }
+  return unsupported("unknown operator family");
+}
+
+namespace {
+
+gems_status run(const gems_call* call) {
+  ThreadState& t = thread_state();
+  t.call = call;
+  const gems_status r = dispatch(call);
+  t.call = nullptr;
+  if (__builtin_expect(t.restore != nullptr, 0)) {
+    driver().cuCtxSetCurrent(t.restore);
+    t.restore = nullptr;
+  }
+  return r;
+}
+
+int score() { return driver().ok ? 100 : 0; }
+
+const char* last_error() { return thread_state().reason; }
+
+const char* describe() {
+  static thread_local std::string text;
+  text = device_description();
+  return text.c_str();
+}
+
+const gems_backend kBackend = {
+    .abi_version = GEMS_ABI_VERSION,
+    .name = "cuda",
+    .device_type = GEMS_CUDA,
+    .op_table = nullptr,  // operators arrive as text
+    .score = score,
+    .run = run,
+    .last_error = last_error,
+    .describe = describe,
+    .variant_name = nullptr,
+    .force_variant = nullptr,
+};
+
+}  // namespace
+}  // namespace gems::cuda
+
+extern "C" __attribute__((visibility("default"))) const gems_backend* gems_backend_entry(const gems_host* host) {
+  if (host->abi_version != GEMS_ABI_VERSION) return nullptr;
+  gems::cuda::g_host = host;
+  return &gems::cuda::kBackend;
+}

@@ -1,0 +1,111 @@
+// Behind jit.h: state that only the backend's base (backend.cpp, jit.cpp, check.cpp) sees.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "backends/cuda/driver.h"
+#include "backends/cuda/jit.h"
+
+namespace gems::cuda {
+
+const gems_host& host();  // set by gems_backend_entry
+
+struct OwnedKernel : Kernel {
+  std::string label;  // "silu on sm_90a", for messages
+};
+
+// Open addressing with linear probing. Readers take no lock: a slot is written before its `kernel` is published, a grown table
+// before its pointer is, and old tables stay alive (a reader may still be in one). Kernels are never removed.
+class KernelTable {
+ public:
+  KernelTable() { grow(64); }
+  OwnedKernel* find(const KernelKey& key) const {
+    const Table* t = table_.load(std::memory_order_acquire);
+    for (size_t i = hash(key);; i++) {
+      const Slot& s = t->slots[i & t->mask];
+      OwnedKernel* k = s.kernel.load(std::memory_order_acquire);
+      if (!k || (s.key.w[0] == key.w[0] && s.key.w[1] == key.w[1] && s.key.w[2] == key.w[2])) return k;
+    }
+  }
+  // The caller holds the device's lock and has seen that `key` isn't there.
+  void insert(const KernelKey& key, OwnedKernel* k) {
+    const Table* t = table_.load(std::memory_order_relaxed);
+    if (2 * (count_ + 1) > t->mask + 1) grow(2 * (t->mask + 1));
+    put(*tables_.back(), key, k);
+    count_++;
+  }
+
+ private:
+  struct Slot {
+    KernelKey key;
+    std::atomic<OwnedKernel*> kernel{nullptr};
+  };
+  struct Table {
+    size_t mask;
+    std::unique_ptr<Slot[]> slots;
+  };
+  static size_t hash(const KernelKey& k) {
+    uint64_t h = (k.w[0] ^ k.w[1] * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu ^ k.w[2] * 0xc4ceb9fe1a85ec53u;
+    return (size_t)(h ^ h >> 32);
+  }
+  static void put(Table& t, const KernelKey& key, OwnedKernel* k) {
+    size_t i = hash(key);
+    while (t.slots[i & t.mask].kernel.load(std::memory_order_relaxed)) i++;
+    t.slots[i & t.mask].key = key;
+    t.slots[i & t.mask].kernel.store(k, std::memory_order_release);
+  }
+  void grow(size_t capacity) {
+    auto t = std::make_unique<Table>(Table{capacity - 1, std::make_unique<Slot[]>(capacity)});
+    if (!tables_.empty())
+      for (size_t i = 0; i <= tables_.back()->mask; i++) {
+        const Slot& s = tables_.back()->slots[i];
+        if (OwnedKernel* k = s.kernel.load(std::memory_order_relaxed)) put(*t, s.key, k);
+      }
+    table_.store(t.get(), std::memory_order_release);
+    tables_.push_back(std::move(t));
+  }
+  std::atomic<const Table*> table_{nullptr};
+  std::vector<std::unique_ptr<Table>> tables_;
+  size_t count_ = 0;
+};
+
+struct DeviceState : Device {
+  CUdevice handle = 0;
+  CUcontext context = nullptr;
+  std::string name, arch;  // "NVIDIA H200", "sm_90a"
+  std::mutex lock;         // guards the insertion of kernels and `building`
+  std::condition_variable built;
+  std::vector<KernelKey> building;  // compiled right now by some thread
+  KernelTable kernels;
+};
+
+// Compile-only runs (check.cpp): planners run as ever, kernels are compiled and looked at, nothing is launched.
+struct Check {
+  DeviceState* device;
+  void (*on_kernel)(Check*, const KernelSource&, const std::string& unit, const std::string& error, const std::string& cubin);
+  OwnedKernel fake;
+};
+constexpr int kCheckDevice = 127;  // device_index of tensors in such a run: beyond every real device's
+
+struct ThreadState {
+  const gems_call* call = nullptr;  // the one that run() serves now
+  CUcontext restore = nullptr;      // context that was current before device_of() switched
+  Check* check = nullptr;
+  const char* reason = "";          // of the last UNSUPPORTED or FAILED
+  std::string text;                 // storage of `reason` when it isn't static
+};
+ThreadState& thread_state();
+
+gems_status dispatch(const gems_call* call);  // to the family planners
+std::string device_description();             // of the devices attached so far
+
+// jit.cpp
+std::string unit_text(const KernelSource& src);
+std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit);
+std::vector<std::string> compile_options(const std::string& arch);
+
+}  // namespace gems::cuda

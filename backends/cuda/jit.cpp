@@ -1,0 +1,348 @@
+// Devices, kernel tables, run-time compilation and launch: what jit.h promises.
+#include "backends/cuda/jit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "backends/cuda/internal.h"
+#include "backends/cuda/nvrtc.h"
+#include "backends/cuda/sha256.h"
+
+namespace gems::cuda {
+namespace {
+
+constexpr int kMaxDevices = 64;
+std::atomic<DeviceState*> g_devices[kMaxDevices];
+std::mutex g_attach;
+
+const Device* no_device(const char* what, CUresult r) {
+  failed(std::string(what) + ": " + driver().name(r));
+  return nullptr;
+}
+
+// Cold: the first call on a device. Attaches to the primary context that the framework made (or makes it).
+DeviceState* attach(int index) {
+  ThreadState& t = thread_state();
+  if (t.check && index == kCheckDevice) return t.check->device;
+  const Driver& d = driver();
+  if (!d.ok) {
+    unsupported(d.why);
+    return nullptr;
+  }
+  if (index < 0 || index >= kMaxDevices) {
+    unsupported("not a CUDA device index");
+    return nullptr;
+  }
+  std::lock_guard<std::mutex> guard(g_attach);
+  if (DeviceState* s = g_devices[index].load(std::memory_order_relaxed)) return s;
+  auto s = std::make_unique<DeviceState>();
+  if (CUresult r = d.cuInit(0)) return no_device("cuInit", r), nullptr;
+  if (CUresult r = d.cuDeviceGet(&s->handle, index)) return no_device("cuDeviceGet", r), nullptr;
+  if (CUresult r = d.cuDevicePrimaryCtxRetain(&s->context, s->handle)) return no_device("cuDevicePrimaryCtxRetain", r), nullptr;
+  s->index = index;
+  const struct {
+    int attribute;
+    int* to;
+  } wanted[] = {{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &s->cc_major}, {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &s->cc_minor},
+                {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &s->sm_count},     {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &s->l2_bytes},
+                {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &s->max_smem_per_block},
+                {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &s->max_smem_per_sm}};
+  for (const auto& w : wanted)
+    if (CUresult r = d.cuDeviceGetAttribute(w.to, w.attribute, s->handle)) return no_device("cuDeviceGetAttribute", r), nullptr;
+  char name[256] = "";
+  d.cuDeviceGetName(name, sizeof name, s->handle);
+  s->name = name;
+  g_devices[index].store(s.get(), std::memory_order_release);
+  return s.release();
+}
+
+// ---- text of a unit ----
+
+// The quoted name of an #include line, or empty.
+std::string include_name(const std::string& line) {
+  const size_t hash = line.find_first_not_of(" \t");
+  if (hash == std::string::npos || line.compare(hash, 8, "#include") != 0) return "";
+  const size_t a = line.find('"', hash), b = a == std::string::npos ? a : line.find('"', a + 1);
+  return b == std::string::npos ? "" : line.substr(a + 1, b - a - 1);
+}
+
+template <class F> void for_each_line(const std::string& text, F f) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    f(text.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
+std::string first_lines(const std::string& log, int n) {
+  size_t at = 0;
+  while (n-- > 0 && at != std::string::npos) at = log.find('\n', at + (at ? 1 : 0));
+  return at == std::string::npos ? log : log.substr(0, at);
+}
+
+// Where a reader of the message finds the text that didn't compile.
+std::string dump_unit(const std::string& unit, const std::string& key) {
+  const char* dir = host().setting ? host().setting("GEMS_DUMP_DIR") : nullptr;
+  const std::string path = std::string(dir ? dir : "/tmp") + "/gems-" + std::to_string(getuid()) + "-" + key.substr(0, 16) + ".cu";
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return errno == EEXIST ? path : "(no text: " + path + " can't be written)";
+  const bool ok = write(fd, unit.data(), unit.size()) == (ssize_t)unit.size();
+  close(fd);
+  return ok ? path : "(no text: " + path + " can't be written)";
+}
+
+// ---- building ----
+
+bool capturing(const gems_call* call) {
+  int status = CU_STREAM_CAPTURE_STATUS_NONE;
+  // An error means that another stream's capture forbids the question: the same answer.
+  return driver().cuStreamIsCapturing((CUstream)call->stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+std::string load_binary(OwnedKernel* k, const std::string& binary, int block, int smem) {
+  const Driver& d = driver();
+  CUmodule module = nullptr;
+  CUfunction f = nullptr;
+  if (CUresult r = d.cuModuleLoadData(&module, binary.c_str())) return std::string("cuModuleLoadData: ") + d.name(r);
+  if (CUresult r = d.cuModuleGetFunction(&f, module, "gems_kernel")) return std::string("cuModuleGetFunction: ") + d.name(r);
+  d.cuFuncGetAttribute(&k->registers, CU_FUNC_ATTRIBUTE_NUM_REGS, f);
+  d.cuFuncGetAttribute(&k->static_smem, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, f);
+  if (k->static_smem + smem > 48 * 1024)
+    if (CUresult r = d.cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, smem))
+      return "shared memory of " + std::to_string(smem) + " bytes: " + d.name(r);
+  if (CUresult r = d.cuOccupancyMaxActiveBlocksPerMultiprocessor(&k->max_blocks_per_sm, f, block, smem))
+    return std::string("cuOccupancyMaxActiveBlocksPerMultiprocessor: ") + d.name(r);
+  if (k->max_blocks_per_sm < 1) return "one block of " + std::to_string(block) + " threads doesn't fit on a multiprocessor";
+  k->function = f;
+  return "";
+}
+
+// Fills k; the reason on failure.
+std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
+  const char* why = nullptr;
+  const char* version = nvrtc_version(&why);
+  if (!version) return why;
+  if (s->arch.empty()) s->arch = nvrtc_arch(s->cc_major, s->cc_minor);
+  const std::string unit = unit_text(src);
+  const auto headers = include_closure(unit);
+  const std::vector<std::string> options = compile_options(s->arch);
+  Sha256 h;
+  h.field(unit);
+  for (const auto& e : headers) {
+    h.field(e.first);
+    h.field(e.second);
+  }
+  for (const std::string& o : options) h.field(o);
+  h.field(version);
+  h.field(std::to_string(GEMS_ABI_VERSION));
+  const std::string key = h.hex();
+  size_t size = 0;
+  if (void* cached = host().cache_load ? host().cache_load(key.c_str(), &size) : nullptr) {
+    const std::string binary((const char*)cached, size);
+    free(cached);
+    if (load_binary(k, binary, src.block, src.smem).empty()) return "";  // else: a damaged entry, replaced below
+  }
+  const Compiled c = nvrtc_compile(unit, headers, options, s->arch[0] == 'c');
+  if (!c.ok) return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);
+  std::string error = load_binary(k, c.binary, src.block, src.smem);
+  if (!error.empty()) return error + "\nunit: " + dump_unit(unit, key);
+  if (host().cache_store) host().cache_store(key.c_str(), c.binary.data(), c.binary.size());
+  return "";
+}
+
+}  // namespace
+
+// ---- jit.h ----
+
+const Device* device_of(const gems_call* call) {
+  const unsigned index = (unsigned char)call->t[0].device_index;
+  DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
+  if (__builtin_expect(!s, 0)) {
+    s = attach((int)index);
+    if (!s) return nullptr;
+    if (index == kCheckDevice) return s;
+  }
+  const Driver& d = driver();
+  CUcontext current = nullptr;
+  d.cuCtxGetCurrent(&current);
+  if (__builtin_expect(current != s->context, 0)) {
+    if (CUresult r = d.cuCtxSetCurrent(s->context)) return no_device("cuCtxSetCurrent", r);
+    ThreadState& t = thread_state();
+    if (current && !t.restore) t.restore = current;  // run() gives the caller's device back
+  }
+  return s;
+}
+
+const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
+  const OwnedKernel* k = static_cast<const DeviceState*>(dev)->kernels.find(key);
+  return k && __atomic_load_n(&k->function, __ATOMIC_RELAXED) ? k : nullptr;
+}
+
+const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src) {
+  ThreadState& t = thread_state();
+  auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
+  if (t.check) {
+    const std::string unit = unit_text(src);
+    Compiled c = nvrtc_compile(unit, include_closure(unit), compile_options(s->arch), s->arch[0] == 'c');
+    t.check->on_kernel(t.check, src, unit, c.ok ? "" : c.log, c.binary);
+    t.check->fake.max_blocks_per_sm = std::max(1, 2048 / std::max(1, src.block));
+    return &t.check->fake;
+  }
+  const auto same = [&](const KernelKey& k) { return !memcmp(&k, &key, sizeof key); };
+  std::unique_lock<std::mutex> guard(s->lock);
+  for (;;) {
+    if (const OwnedKernel* k = s->kernels.find(key)) {
+      if (k->function) return k;
+      unsupported("this kernel failed before and is retired");
+      return nullptr;
+    }
+    if (std::none_of(s->building.begin(), s->building.end(), same)) break;
+    s->built.wait(guard);
+  }
+  if (t.call && capturing(t.call)) {  // loading a module isn't allowed then
+    unsupported("the stream is being captured and this kernel isn't compiled yet");
+    return nullptr;
+  }
+  s->building.push_back(key);
+  guard.unlock();
+  auto k = std::make_unique<OwnedKernel>();
+  std::string error = build(s, src, k.get());
+  k->label = std::string(t.call && t.call->op ? t.call->op->name : "kernel") + " on " + s->arch;
+  if (!error.empty()) {
+    k->function = nullptr;
+    error = k->label + ": " + error;
+    if (host().log) host().log(2, (error + "\nthe native kernel runs instead").c_str());
+    t.text = error;
+    t.reason = t.text.c_str();
+  }
+  const OwnedKernel* result = error.empty() ? k.get() : nullptr;
+  guard.lock();
+  s->kernels.insert(key, k.release());  // a failed one too: it isn't tried again
+  s->building.erase(std::find_if(s->building.begin(), s->building.end(), same));
+  s->built.notify_all();
+  return result;
+}
+
+gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
+                   const void* args) {
+  void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
+  if (__builtin_expect(!function, 0)) {
+    return thread_state().check ? GEMS_OK : unsupported("this kernel failed before and is retired");
+  }
+  void* params[] = {const_cast<void*>(args)};
+  const CUresult r = driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
+  if (__builtin_expect(r == CUDA_SUCCESS, 1)) return GEMS_OK;
+  const std::string text = static_cast<const OwnedKernel*>(k)->label + ": launch of " + std::to_string(gx) + "x" + std::to_string(gy) +
+                           "x" + std::to_string(gz) + " blocks of " + std::to_string(block) + " threads: " + driver().name(r);
+  switch (r) {
+    // The launch itself was refused: this kernel's fault, nothing ran. Others (a sticky error of an earlier kernel) aren't.
+    case CUDA_ERROR_INVALID_VALUE: case CUDA_ERROR_INVALID_IMAGE: case CUDA_ERROR_NO_BINARY_FOR_GPU: case CUDA_ERROR_NOT_FOUND:
+    case CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES:
+      __atomic_store_n(&const_cast<Kernel*>(k)->function, nullptr, __ATOMIC_RELAXED);
+      if (host().log) host().log(2, (text + "; retired, the native kernel runs instead").c_str());
+      failed(text);
+      return GEMS_UNSUPPORTED;
+    default: return failed(text);
+  }
+}
+
+gems_status unsupported(const char* reason) {
+  thread_state().reason = reason;
+  return GEMS_UNSUPPORTED;
+}
+
+gems_status failed(const std::string& text) {
+  ThreadState& t = thread_state();
+  t.text = text;
+  t.reason = t.text.c_str();
+  return GEMS_FAILED;
+}
+
+const char* cuda_type(int dtype) {
+  switch (dtype) {
+    case GEMS_U8: return "unsigned char";
+    case GEMS_I8: return "signed char";
+    case GEMS_I16: return "short";
+    case GEMS_I32: return "int";
+    case GEMS_I64: return "gems::i64";
+    case GEMS_F16: return "gems::f16";
+    case GEMS_BF16: return "gems::bf16";
+    case GEMS_F32: return "float";
+    case GEMS_F64: return "double";
+    case GEMS_BOOL: return "bool";
+    default: return nullptr;
+  }
+}
+
+void* scratch(const gems_call* call, size_t bytes, void** handle) {
+  *handle = nullptr;
+  if (__builtin_expect((unsigned char)call->t[0].device_index == kCheckDevice && thread_state().check, 0))
+    return reinterpret_cast<void*>(uintptr_t{1} << 40);  // never touched: nothing is launched
+  void* p = host().scratch ? host().scratch(GEMS_CUDA, call->t[0].device_index, bytes, call->stream, handle) : nullptr;
+  if (!p) unsupported("no scratch memory on the device");
+  return p;
+}
+
+void scratch_free(void* handle) {
+  if (handle) host().scratch_free(handle);
+}
+
+// ---- units ----
+
+// Operator files hold bare structs and go into namespace op; everything they include comes first, outside of it.
+std::string unit_text(const KernelSource& src) {
+  std::string r = "#include \"kernels/lang/lang.h\"\n";
+  for_each_line(src.headers, [&](const std::string& line) {
+    if (include_name(line).rfind("ops/", 0) == 0) r += "namespace op {\n" + line + "\n}\n";
+    else r += line + "\n";
+  });
+  r += "static_assert(sizeof(" + src.args_type + ") == " + std::to_string(src.args_size) + ", \"host and device disagree on the arguments\");\n";
+  r += "extern \"C\" __global__ void " + src.attributes + " gems_kernel(const __grid_constant__ " + src.args_type + " a) {\n  " + src.body + "\n}\n";
+  return r;
+}
+
+std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit) {
+  std::vector<std::pair<const char*, const char*>> r;
+  std::vector<std::string> names;  // in the order of their first mention
+  const auto scan = [&](const std::string& text) {
+    for_each_line(text, [&](const std::string& line) {
+      std::string n = include_name(line);
+      if (!n.empty() && std::find(names.begin(), names.end(), n) == names.end()) names.push_back(std::move(n));
+    });
+  };
+  scan(unit);
+  for (size_t i = 0; i < names.size(); i++) {
+    const std::string name = names[i];
+    const char* text = host().source(name.c_str());
+    if (!text) continue;  // NVRTC names the missing file
+    scan(text);
+    // NVRTC wants the name's storage to last through the compile: source_name's strings are static.
+    const char* lasting = nullptr;
+    for (int k = 0; const char* n = host().source_name(k); k++)
+      if (name == n) lasting = n;
+    if (lasting) r.emplace_back(lasting, text);
+  }
+  return r;
+}
+
+std::vector<std::string> compile_options(const std::string& arch) { return {"-arch=" + arch, "-std=c++20"}; }
+
+std::string device_description() {
+  std::string r;
+  const char* version = nullptr;
+  for (auto& d : g_devices)
+    if (const DeviceState* s = d.load(std::memory_order_acquire)) {
+      if (!r.empty()) r += "; ";
+      r += s->name + ", sm_" + std::to_string(s->cc_major) + std::to_string(s->cc_minor);
+      version = nvrtc_version(nullptr);
+    }
+  if (r.empty()) return driver().ok ? "not attached yet" : driver().why;
+  return r + ", NVRTC " + (version ? version : "missing");
+}
+
+}  // namespace gems::cuda

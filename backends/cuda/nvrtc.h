@@ -1,0 +1,24 @@
+// Run-time compilation: NVRTC, opened with dlopen. Needs no GPU and no driver.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gems::cuda {
+
+struct Compiled {
+  bool ok = false;
+  std::string binary;  // cubin, or PTX for a device newer than this NVRTC
+  std::string log;     // the compiler's, also the reason when !ok
+};
+
+// nullptr and *why if there is no usable NVRTC; otherwise "13.0".
+const char* nvrtc_version(const char** why);
+// The -arch option for a compute capability: "sm_90a", or "compute_120" (PTX, finished by the driver) if this NVRTC doesn't
+// know the device yet.
+std::string nvrtc_arch(int cc_major, int cc_minor);
+// `headers`: include name -> text.
+Compiled nvrtc_compile(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
+                       const std::vector<std::string>& options, bool ptx);
+
+}  // namespace gems::cuda

@@ -1,0 +1,173 @@
+// Row operators: which threads hold a row, and in what width it is read.
+#include <string.h>
+
+#include "backends/cuda/plan_team.h"
+
+namespace gems::cuda {
+namespace {
+
+constexpr int kMaxRowOperands = 8;
+constexpr int kColumnWidth = 32;  // neighbouring rows of a block where the row itself isn't contiguous
+
+struct RowVariant {
+  int lanes = 0;      // threads of a row within a warp; 0: the block
+  int column_by = 0;  // > 0: ColumnTeam<kColumnWidth, column_by>
+  int vpt = 0, vec = 1;
+  bool full = false;
+  uint32_t given = 0;
+  int max_block = 256;
+  int registers = 0;  // that hold the row in each thread
+
+  uint32_t flags(bool f64) const {  // vpt <= 32, vec <= 8, lanes <= 32, column_by <= 32
+    uint32_t vpt_code = vpt ? log2_of(vpt) + 1 : 0, team = column_by ? 8 + log2_of(column_by) : lanes ? log2_of(lanes) + 1 : 0;
+    bool roomy = registers > 32;
+    return vpt_code | team << 3 | uint32_t(log2_of(vec)) << 7 | uint32_t(full) << 9 | uint32_t(log2_of(max_block)) << 10 |
+           uint32_t(f64) << 14 | uint32_t(roomy) << 15 | given << 16;
+  }
+};
+
+char role_of(const gems_call* c, int k) {
+  for (const char* r = c->op->roles; *r; r++)
+    if (*r != ' ' && k-- == 0) return *r;
+  return 0;
+}
+
+RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n) {
+  RowVariant v;
+  const int nt = c->nout + c->nin, row_dim = c->it.ndim - 1;
+  int widest = 1, bytes = 0, first = -1;
+  bool unit_steps = true;
+  char roles[kMaxRowOperands];
+  for (int k = 0; k < nt; k++) {
+    roles[k] = role_of(c, k);
+    if (is_absent(c->t[k])) continue;
+    v.given |= 1u << k;
+    if (roles[k] == 's') continue;
+    if (n > 1 && c->it.stride[k][row_dim] != 1) unit_steps = false;
+    if (roles[k] == 'r') widest = widest < 16 / dtype_size(c->t[k].dtype) ? 16 / dtype_size(c->t[k].dtype) : widest;
+    if (roles[k] == 'r' && k >= c->nout) bytes += dtype_size(c->t[k].dtype), first = first < 0 ? k : first;
+  }
+  const int latency_rows = 2 * dev.sm_count;
+
+  // The row lies across memory and its neighbours lie side by side: neighbouring lanes take neighbouring rows.
+  if (first >= 0 && n > 1 && row_dim > 0) {
+    int64_t across = c->it.stride[first][row_dim - 1], along = c->it.stride[first][row_dim];
+    across = across < 0 ? -across : across;
+    along = along < 0 ? -along : along;
+    if (across < along && across > 0 && c->it.size[row_dim - 1] >= 8) {
+      const int word_bytes = bytes < 4 ? 4 : bytes;
+      v.column_by = n > 512 || rows < 32 * latency_rows ? 32 : n > 128 ? 16 : 4;
+      if (n < v.column_by) v.column_by = 4;
+      v.vpt = int(pow2_ceil(ceil_div(n < (1 << 20) ? n : (1 << 20), v.column_by)));
+      v.registers = v.vpt * word_bytes / 4;
+      if (v.registers > 32) v.vpt = 0, v.registers = 0;
+      v.full = v.vpt > 0 && n == int64_t(v.vpt) * v.column_by;
+      v.max_block = kColumnWidth * v.column_by;
+      return v;
+    }
+  }
+
+  v.vec = unit_steps ? widest : 1;
+  for (; v.vec > 1; v.vec /= 2) {
+    bool fit = n % v.vec == 0;
+    for (int k = 0; k < nt && fit; k++)
+      if (!is_absent(c->t[k]) && roles[k] != 's') fit = packs_fit(c, k, v.vec, row_dim);
+    if (fit) break;
+  }
+  const int64_t packs = n / v.vec;
+  if (packs <= 128) {  // several rows a block, no barrier
+    v.lanes = int(pow2_ceil(packs < 1 ? 1 : packs < 32 ? packs : 32));
+    v.vpt = int(pow2_ceil(ceil_div(packs < 1 ? 1 : packs, v.lanes)));
+    v.max_block = 128;
+    v.full = packs == v.vpt * v.lanes;
+  } else {
+    // Few rows: as many threads as the row has packs, for latency. Many rows: 4 packs a thread (measured by the bytes that
+    // fit an SM at once: 256 threads of 48 registers hold 16 KB of bfloat16, five such blocks run on an SM).
+    v.vpt = rows > latency_rows ? 4 : 1;
+    while (packs > int64_t(v.vpt) * 1024) v.vpt *= 2;
+    v.max_block = int(pow2_ceil(ceil_div(packs, v.vpt)));
+    v.max_block = v.max_block < 128 ? 128 : v.max_block;
+    const int limit = v.max_block == 1024 ? 36 : 64;
+    if (v.vpt > 32 || int64_t(v.vpt) * v.vec * bytes / 4 > limit || v.vpt * v.vec > 64) v.vpt = 0, v.max_block = 1024;
+  }
+  v.registers = v.vpt * v.vec * bytes / 4;
+  return v;
+}
+
+KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVariant& v) {
+  std::string team = v.column_by ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
+                                 : "gems::simt::Team<" + std::to_string(v.lanes) + ">";
+  // At most 64 registers where the cached row leaves room: two kilothreads' worth of latency hiding instead of one block.
+  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + ", " + std::to_string(v.registers > 32 ? 1 : 1024 / v.max_block) + ")";
+  std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") + ", " + team + ", " +
+                     std::to_string(v.vpt) + ", " + std::to_string(v.vec) + ", " + (v.full ? "true" : "false") + ", " +
+                     std::to_string(v.given) + "u" + operand_types(c) + ">(a);";
+  return team_source(c, "row.cuh", attributes, "gems::simt::RowArgs<" + std::to_string(c->nout + c->nin) + ">", body, plan);
+}
+
+template <int NT> void fill(const gems_call* c, int64_t n, TeamPlan* plan) {
+  auto* a = plan->args_as<simt::RowArgs<NT>>();
+  for (int k = 0; k < NT; k++) {
+    bool absent = is_absent(c->t[k]);
+    a->p[k] = absent ? nullptr : c->t[k].data;
+    a->step[k] = absent ? 0 : c->it.stride[k][c->it.ndim - 1];
+  }
+  fill_kept<NT>(c, &a->kept);
+  a->n = n;
+  a->length = {double(n), float(n)};
+  for (int i = 0; i < c->npar && i < 2; i++) a->par[i] = {c->par[i].d, float(c->par[i].d)};
+}
+
+}  // namespace
+
+// Fills plan and, if asked for, the source of its kernel. Needs no device. `rows` tells whether there is anything to do.
+gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, KernelSource* source) {
+  if (const char* why = team_refusal(c)) return unsupported(why);
+  if (c->it.nred != 1) return unsupported("a row must be one dimension");
+  if (c->compute != GEMS_F32 && c->compute != GEMS_F64) return unsupported("row operators compute in float32 or float64");
+  if (c->npar > 2) return unsupported("more numbers than the kernel's arguments hold");
+  int64_t rows = 1, n = c->it.size[c->it.ndim - 1];
+  for (int d = 0; d < c->it.ndim - 1; d++) rows *= c->it.size[d];
+  RowVariant v = choose(c, dev, rows, n);
+  int64_t teams = 1;
+  if (v.column_by) plan->block = v.max_block, teams = kColumnWidth;
+  else if (v.lanes) plan->block = 128, teams = 128 / v.lanes;
+  else if (v.vpt) {
+    plan->block = int(ceil_div(ceil_div(n / v.vec, v.vpt), 32) * 32);
+    v.full = n / v.vec == int64_t(v.vpt) * plan->block;
+  } else plan->block = 1024;
+  switch (c->nout + c->nin) {
+    case 2: fill<2>(c, n, plan); break;
+    case 3: fill<3>(c, n, plan); break;
+    case 4: fill<4>(c, n, plan); break;
+    case 5: fill<5>(c, n, plan); break;
+    case 6: fill<6>(c, n, plan); break;
+    case 7: fill<7>(c, n, plan); break;
+    case 8: fill<8>(c, n, plan); break;
+    default: return unsupported("more operands than the kernel's arguments hold");
+  }
+  int64_t grid = ceil_div(rows, teams);
+  plan->grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
+  plan->key = team_key(c, v.flags(c->compute == GEMS_F64));
+  if (source) *source = row_source(c, *plan, v);
+  return GEMS_OK;
+}
+
+gems_status run_row(const gems_call* call) {
+  const Device* dev = device_of(call);
+  if (!dev) return GEMS_FAILED;
+  TeamPlan plan;
+  gems_status s = plan_row(call, *dev, &plan, nullptr);
+  if (s != GEMS_OK) return s;
+  if (plan.grid_x == 0) return GEMS_OK;  // no rows
+  const Kernel* k = find_kernel(dev, plan.key);
+  if (!k) {
+    KernelSource src;
+    plan_row(call, *dev, &plan, &src);
+    k = build_kernel(dev, plan.key, src);
+    if (!k) return GEMS_FAILED;
+  }
+  return launch(call, k, plan.grid_x, 1, 1, unsigned(plan.block), 0, plan.args);
+}
+
+}  // namespace gems::cuda

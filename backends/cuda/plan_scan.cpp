@@ -1,0 +1,124 @@
+// Scans: who walks along a row, and when long rows are cut into segments.
+#include "backends/cuda/plan_team.h"
+
+namespace gems::cuda {
+namespace {
+
+enum Mode { kRows = 0, kTotals = 1, kSegments = 2, kColumns = 3, kScanOfTotals = 4 };
+
+struct ScanPlan {
+  TeamPlan plan;
+  int lanes = 0, vec = 1, max_block = 256;
+  int64_t rows = 1, splits = 1;
+  bool columns = false;
+
+  simt::ScanArgs* args() { return reinterpret_cast<simt::ScanArgs*>(plan.args); }
+  KernelKey key(const gems_call* c, Mode mode) const {
+    uint32_t compute = c->compute == GEMS_F32 ? 0 : c->compute == GEMS_F64 ? 1 : 2;
+    return team_key(c, uint32_t(mode) | uint32_t(lanes ? log2_of(lanes) + 1 : 0) << 3 | uint32_t(log2_of(vec)) << 6 |
+                           uint32_t(log2_of(max_block)) << 9 | compute << 13);
+  }
+};
+
+gems_status plan_scan(const gems_call* c, const Device& dev, ScanPlan* p) {
+  if (const char* why = team_refusal(c)) return unsupported(why);
+  if (c->it.nred != 1 || c->nin != 1 || c->nout != 1) return unsupported("a scan of one operand along one dimension");
+  const int dim = c->it.ndim - 1;
+  const int64_t n = c->it.size[dim];
+  auto* a = p->plan.args_as<simt::ScanArgs>();
+  fill_kept<2>(c, &a->kept);
+  p->rows = a->kept.rows;
+  if (p->rows == 0 || n == 0) return GEMS_OK;
+  a->out = c->t[0].data, a->in = c->t[1].data;
+  a->out_step = c->it.stride[0][dim], a->in_step = c->it.stride[1][dim];
+  a->n = n, a->chunk = n, a->splits = 1, a->partial = nullptr;
+
+  int64_t along = a->in_step < 0 ? -a->in_step : a->in_step, across = dim > 0 ? c->it.stride[1][dim - 1] : 0;
+  across = across < 0 ? -across : across;
+  p->columns = dim > 0 && across > 0 && across < along && p->rows >= 4096;
+  if (p->columns) {
+    p->plan.block = p->max_block = 128;
+    int64_t grid = ceil_div(p->rows, 128);
+    p->plan.grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
+    return GEMS_OK;
+  }
+  if (n == 1 || (a->in_step == 1 && a->out_step == 1)) {
+    int smaller = dtype_size(c->t[0].dtype) < dtype_size(c->t[1].dtype) ? dtype_size(c->t[0].dtype) : dtype_size(c->t[1].dtype);
+    for (p->vec = smaller < 2 ? 8 : 16 / smaller; p->vec > 1; p->vec /= 2)
+      if (n % p->vec == 0 && packs_fit(c, 0, p->vec, dim) && packs_fit(c, 1, p->vec, dim)) break;
+  }
+  const int64_t packs = n / p->vec;
+  if (packs <= 256) {
+    p->lanes = int(pow2_ceil(packs < 32 ? packs : 32));
+    p->plan.block = p->max_block = 128;
+  } else {
+    p->plan.block = packs <= 1024 || p->rows >= 4 * dev.sm_count ? 256 : packs <= 4096 ? 512 : 1024;
+    const int64_t step = int64_t(p->plan.block) * p->vec, longest = n / (4 * step);  // at least four steps a segment
+    p->splits = p->rows < dev.sm_count ? ceil_div(2 * dev.sm_count, p->rows) : 1;
+    if (p->splits > longest) p->splits = longest;
+    if (p->splits < 2) p->splits = 1;
+    a->chunk = ceil_div(ceil_div(n, p->splits), step) * step;
+    p->splits = ceil_div(n, a->chunk);
+    a->splits = int(p->splits);
+    p->max_block = p->plan.block;
+  }
+  int64_t teams = p->lanes ? p->plan.block / p->lanes : 1, grid = ceil_div(p->rows, teams);
+  p->plan.grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
+  p->plan.grid_y = unsigned(p->splits);
+  return GEMS_OK;
+}
+
+KernelSource scan_source(const gems_call* c, const ScanPlan& p, Mode mode) {
+  const std::string acc = c->compute == GEMS_F32 ? "float" : c->compute == GEMS_F64 ? "double" : "gems::i64";
+  std::string body = "gems::simt::" + std::string(mode == kColumns ? "scan_columns" : "scan_lanes") + "<op::" + c->op->name + ", " + acc;
+  if (mode == kScanOfTotals) body += ", 0, 1, 0, " + acc + ", " + acc;
+  else {
+    if (mode != kColumns) body += ", " + std::to_string(p.lanes) + ", " + std::to_string(p.vec) + ", " + std::to_string(int(mode));
+    body += operand_types(c);
+  }
+  return team_source(c, "scan.cuh", "__launch_bounds__(" + std::to_string(mode == kScanOfTotals ? 256 : p.max_block) + ")",
+                     "gems::simt::ScanArgs", body + ">(a);", p.plan);
+}
+
+const Kernel* kernel_of(const gems_call* c, const Device* dev, const ScanPlan& p, Mode mode) {
+  KernelKey key = p.key(c, mode);
+  const Kernel* k = find_kernel(dev, key);
+  return k ? k : build_kernel(dev, key, scan_source(c, p, mode));
+}
+
+}  // namespace
+
+gems_status run_scan(const gems_call* call) {
+  const Device* dev = device_of(call);
+  if (!dev) return GEMS_FAILED;
+  ScanPlan p;
+  gems_status s = plan_scan(call, *dev, &p);
+  if (s != GEMS_OK || p.rows == 0 || call->it.numel == 0) return s;
+  const unsigned block = unsigned(p.plan.block);
+  if (p.splits == 1) {
+    const Kernel* k = kernel_of(call, dev, p, p.columns ? kColumns : kRows);
+    return k ? launch(call, k, p.plan.grid_x, 1, 1, block, 0, p.plan.args) : GEMS_FAILED;
+  }
+  const Kernel* totals = kernel_of(call, dev, p, kTotals);
+  const Kernel* middle = totals ? kernel_of(call, dev, p, kScanOfTotals) : nullptr;
+  const Kernel* segments = middle ? kernel_of(call, dev, p, kSegments) : nullptr;
+  if (!segments) return GEMS_FAILED;
+  void* handle = nullptr;
+  const size_t width = call->compute == GEMS_F32 ? 4 : 8;
+  p.args()->partial = scratch(call, size_t(p.rows) * size_t(p.splits) * width, &handle);
+  if (!p.args()->partial) return failed("no device memory for partial results");
+  simt::ScanArgs over = *p.args();  // the totals of one row after the other, scanned in place
+  over.out = over.in = over.partial;
+  over.out_step = over.in_step = 1;
+  over.kept.ndim = 1;
+  over.kept.size[0] = p.rows;
+  over.kept.stride[0][0] = over.kept.stride[1][0] = p.splits;
+  over.n = over.chunk = p.splits;
+  s = launch(call, totals, p.plan.grid_x, p.plan.grid_y, 1, block, 0, p.plan.args);
+  if (s == GEMS_OK) s = launch(call, middle, p.plan.grid_x, 1, 1, 256, 0, &over);
+  if (s == GEMS_OK) s = launch(call, segments, p.plan.grid_x, p.plan.grid_y, 1, block, 0, p.plan.args);
+  scratch_free(handle);
+  return s;
+}
+
+}  // namespace gems::cuda

@@ -1,0 +1,451 @@
+"""One case object for every served overload, in four modes.
+
+    case.test(sample)      result against the reference, exactness, aliasing, out= guard bands, errors; did our kernel run
+    case.gradient(sample)  gradcheck in float64 with everything enabled
+    case.benchmark(...)    time of the native kernel and of ours for the same call
+    case.support(...)      served, native or error, by dtype
+
+The reference is the native kernel in float64. A result passes when it is as near to the reference as the native kernel's own, or
+within the tolerances of flag_gems.testing; operators in EXACT must equal the native result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import time
+from collections.abc import Iterator
+
+import flag_gems
+import samples
+import torch
+from flag_gems import _native
+from flag_gems._api import gems
+from flag_gems.testing import RESOLUTION
+from samples import FLOATS, Sample
+
+# Results that must be equal to the native ones, NaN for NaN: no rounding is involved, or the same correctly rounded one.
+EXACT = {
+    "abs", "add", "sub", "rsub", "mul", "div", "neg", "sqrt", "ceil", "floor", "round", "trunc", "sign", "relu", "maximum", "minimum", "fmax",
+    "fmin", "clamp", "clamp_min", "clamp_max", "where", "masked_fill", "threshold", "threshold_backward", "isnan", "isinf", "eq", "ne", "lt",
+    "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
+    "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
+    "full", "ones", "zeros", "zero_", "tril", "triu", "arange", "gather", "index_select", "embedding",
+}  # fmt: skip
+
+# Calls that are left to the native kernel on purpose: (ATen name, sample, dtype, device) globs and the reason. A call listed here
+# that our kernel serves fails the test, so that the list can't go stale.
+EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = []
+
+
+@dataclasses.dataclass
+class Operand:
+    name: str
+    tensor: bool
+    index: int
+    kwarg: bool
+    optional: bool
+
+
+class Case:
+    def __init__(self, row):
+        self.row = row
+        self.key = row.key
+        self.op = row.op
+        self.family = row.family
+        self.overload = row.find()
+        schema = self.overload._schema
+        self.arguments = [a for a in schema.arguments if not a.is_out]
+        self.out_names = [a.name for a in schema.arguments if a.is_out]
+        first = schema.arguments[0]
+        self.inplace = bool(first.alias_info is not None and first.alias_info.is_write and not first.is_out)
+        self.base = row.packet
+        self.root = self.base[:-1] if self.base.endswith("_") else self.base
+        self.operands = [self._operand(i, a) for i, a in enumerate(self.arguments)]
+        self.operands = [o for o in self.operands if o is not None]
+        self.numbers = [o.name for o in self.operands if not o.tensor]
+        self.divides = self.op in ("div", "div_mode", "floor_divide", "remainder", "fmod", "addcdiv", "reciprocal")
+        self.exact = self.op in EXACT
+        self.custom = row.custom
+
+    def __repr__(self):
+        return self.key
+
+    @staticmethod
+    def _operand(i, a):
+        kind = str(a.type)
+        optional = kind.startswith("Optional")
+        if "Tensor" in kind:
+            return Operand(a.name, True, i, a.kwarg_only, optional)
+        if any(w in kind for w in ("number", "Scalar", "float", "int", "str")) and "dtype" not in a.name:
+            return Operand(a.name, False, i, a.kwarg_only, optional)
+        return None
+
+    # ---- numbers of pointwise operators
+    def number(self, operand, dtype):
+        """A plain value for a number of the schema."""
+        if operand.name in ("alpha", "value") and self.op != "masked_fill":
+            return 1
+        if operand.name == "approximate":
+            return "none"
+        if operand.name == "rounding_mode":
+            return "floor"
+        if operand.name in ("min", "max"):
+            return {"min": -1, "max": 2}[operand.name] if dtype != torch.uint8 else {"min": 1, "max": 2}[operand.name]
+        if operand.name == "decimals":
+            return 0
+        return 2
+
+    def number_choices(self, name, dtype):
+        """Further values, each in a sample of its own."""
+        real = dtype.is_floating_point
+        if name == "approximate":
+            return ["none", "tanh"]
+        if name == "rounding_mode":
+            return ["floor", "trunc", None]
+        if name == "alpha":
+            return ([] if self.exact and real else [2]) + ([0.5] if real and not self.exact else [])
+        if name in ("min", "max"):
+            return [None] + ([0.5] if real else [])
+        if name == "exponent":
+            return [0, 1, 2, 3, -1, 0.5, -0.5, 1.5] if real else [0, 1, 2]
+        if name == "negative_slope":
+            return [0.01, 0.0]
+        if name == "weight":
+            return [0.25, 0.75]
+        if name == "decimals":
+            return [0]
+        if name in ("other", "self", "value", "threshold"):
+            integers_only = self.op.startswith("bitwise")
+            return [1] if integers_only else [1.5, True, 3]
+        return []
+
+    # ---- samples
+    def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
+        maker = samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
+        return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
+
+    # ---- running
+    def call(self, args, kwargs, outs=None):
+        if outs is not None:
+            kwargs = {**kwargs, **dict(zip(self.out_names, outs))}
+        result = self.overload(*args, **kwargs)
+        return result
+
+    def native(self, sample: Sample, outs=None):
+        """Result of the native kernel on copies of the arguments; an exception is the result as well."""
+        args, kwargs = samples.copy_args(sample.args), samples.copy_args(sample.kwargs)
+        try:
+            if self.custom:
+                return _REFERENCES[self.base](*args)
+            return _results(self, self.call(args, kwargs, outs), args)
+        except Exception as e:
+            return e
+
+    def ours(self, sample: Sample, outs=None):
+        """(result, how often our kernel ran, reason of a native call) with only this overload enabled."""
+        args, kwargs = samples.copy_args(sample.args), samples.copy_args(sample.kwargs)
+        state, mask = gems().state, self._mask
+        before = _native.native().call_count()
+        overlay = state.push(mask)
+        try:
+            raw = self.call(args, kwargs, outs)
+            result = _results(self, raw, args)
+            if self.inplace and not self.custom:
+                assert raw is args[0] or raw.data_ptr() == args[0].data_ptr(), "an in-place operator returns its first argument"
+            if outs is not None and isinstance(raw, torch.Tensor):
+                assert raw.data_ptr() == outs[0].data_ptr() or outs[0].numel() == 0, "an out= operator returns its out argument"
+        except AssertionError:
+            raise
+        except Exception as e:
+            result = e
+        finally:
+            state.remove(overlay)
+        return result, _native.native().call_count() - before, _native.native().last_fallback()
+
+    @functools.cached_property
+    def _mask(self) -> bytes:
+        return gems().table.mask([] if self.custom else [self.row.row])
+
+    # ---- mode 1: test
+    def test(self, sample: Sample, dtype: torch.dtype, device: str) -> str:
+        """"own" or "native"; AssertionError says what is wrong."""
+        if self.out_names:
+            return self._test_out(sample, dtype, device)
+        want = self.native(sample)
+        got, calls, why = self.ours(sample)
+        return self._compare(sample, dtype, device, got, want, calls, why)
+
+    def _compare(self, sample, dtype, device, got, want, calls, why):
+        if isinstance(want, Exception) or isinstance(got, Exception):
+            assert type(got) is type(want), f"raised {got!r}, native {want!r}"
+            return "error"
+        self._check_values(sample, got, want, dtype)
+        expected = self._expected_native(sample, dtype, device)
+        if calls == 0 and not all(t.numel() == 0 for t in want):
+            assert expected, f"ran natively: {why}"
+            return "native"
+        assert not expected or calls == 0, f"our kernel runs, remove it from EXPECTED_NATIVE ({expected})"
+        return "own"
+
+    def _expected_native(self, sample, dtype, device):
+        at = (self.key, sample.name, str(dtype)[6:], device)
+        for *globs, reason in EXPECTED_NATIVE:
+            if all(fnmatch.fnmatchcase(a, g) for a, g in zip(at, globs)):
+                return reason
+        return None
+
+    def _check_values(self, sample, got, want, dtype):
+        assert len(got) == len(want)
+        reference = None
+        for i, (g, w) in enumerate(zip(got, want)):
+            assert g.dtype == w.dtype, f"dtype {g.dtype}, native {w.dtype}"
+            assert g.shape == w.shape, f"shape {tuple(g.shape)}, native {tuple(w.shape)}"
+            same = [(a, b) for a, b, s in zip(g.stride(), w.stride(), g.shape) if s > 1]
+            assert g.numel() == 0 or all(a == b for a, b in same), f"strides {g.stride()}, native {w.stride()}"
+            if g.numel() == 0:
+                continue
+            if self.exact or not g.dtype.is_floating_point:
+                _assert_equal(g, w)
+                continue
+            if reference is None:
+                reference = self.native(_in_double(sample))
+            if isinstance(reference, Exception):
+                raise AssertionError(f"no reference: {reference!r}")
+            _assert_near(g, w, reference[i], self._tolerance(g.dtype))
+
+    def _tolerance(self, dtype):
+        """(rel, abs) where the native kernel isn't worse."""
+        if dtype == torch.float64:
+            return 1e-12, 1e-12
+        if dtype == torch.float32 and self.family == "pointwise":
+            return 1e-6, 1e-7
+        return RESOLUTION[dtype], 1e-4
+
+    # ---- out=
+    def _test_out(self, sample, dtype, device):
+        like = self._functional(sample)
+        if like is None:
+            return "skipped"
+        ends = []
+        for style in ("guarded", "transposed", "resized"):
+            if style == "transposed" and any(t.dim() < 2 for t in like):
+                continue
+            if style != "guarded" and sample.name not in ("contiguous", "transposed", "0-d", "empty", "broadcast row") and sample.args:
+                if not sample.name.startswith(("dim=", "(5, 33)")):
+                    continue
+            ours, check = _outs(like, style, device)
+            theirs, _ = _outs(like, style, device)
+            want = self.native(sample, theirs)
+            got, calls, why = self.ours(sample, ours)
+            ends.append(self._compare(sample, dtype, device, got, want, calls, f"{why} (out: {style})"))
+            if not isinstance(got, Exception):
+                check()
+        return ends[-1]
+
+    def _functional(self, sample):
+        """What the functional overload of the same arguments returns: the outs are made like it."""
+        packet = getattr(torch.ops.aten, self.base)
+        names = [a.name for a in self.arguments]
+        for name in packet.overloads():
+            overload = getattr(packet, name)
+            args = overload._schema.arguments
+            if [a.name for a in args] == names and [str(a.type) for a in args] == [str(a.type) for a in self.arguments]:
+                break
+        else:
+            overload = _FUNCTIONAL.get(self.key)
+            if overload is None:
+                return None
+        try:
+            result = overload(*samples.copy_args(sample.args), **samples.copy_args(sample.kwargs))
+        except Exception:
+            return [torch.empty(0, dtype=torch.float32)] * len(self.out_names)
+        return list(result) if isinstance(result, (tuple, list)) else [result]
+
+    # ---- mode 2: gradient
+    def gradient(self, device: str) -> None:
+        """gradcheck of the torch operator with everything enabled; the backward formulas call our kernels too."""
+        sample = next(s for s in self.samples(torch.float64, device) if not s.special)
+        args = [a.detach().contiguous().requires_grad_() if _differentiable(a) else a for a in _small(sample.args)]
+        with flag_gems.use_gems():
+            assert torch.autograd.gradcheck(lambda *t: _float_outputs(self.overload(*t, **sample.kwargs)), args, fast_mode=True)
+
+    # ---- mode 3: benchmark
+    def benchmark(self, sample: Sample, seconds: float = 0.05) -> tuple[float, float]:
+        """Seconds a call: (native, ours), each the least of several rounds."""
+        args, kwargs = samples.copy_args(sample.args), samples.copy_args(sample.kwargs)
+        if self.out_names:
+            like = self._functional(sample)
+            kwargs.update(zip(self.out_names, [torch.empty_like(t) for t in like]))
+        sync = torch.cuda.synchronize if any(isinstance(a, torch.Tensor) and a.is_cuda for a in args) else (lambda: None)
+
+        def least():
+            best, end = float("inf"), time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                sync()
+                t0 = time.perf_counter()
+                self.overload(*args, **kwargs)
+                sync()
+                best = min(best, time.perf_counter() - t0)
+            return best
+
+        native = least()
+        overlay = gems().state.push(self._mask)
+        try:
+            return native, least()
+        finally:
+            gems().state.remove(overlay)
+
+    # ---- mode 4: support
+    def support(self, dtype: torch.dtype, device: str) -> str:
+        """"own", "native" or "error", for the first sample of this dtype."""
+        for sample in self.samples(dtype, device):
+            outs = None
+            if self.out_names:
+                like = self._functional(sample)
+                outs = None if like is None else _outs(like, "guarded", device)[0]
+            got, calls, _ = self.ours(sample, outs)
+            return "error" if isinstance(got, Exception) else "own" if calls else "native"
+        return "error"
+
+
+# ---- helpers
+
+
+def _results(case, raw, args) -> list[torch.Tensor]:
+    if case.custom and case.inplace:
+        return [args[0], args[1]]
+    if isinstance(raw, torch.Tensor):
+        return [raw]
+    return [t for t in raw if t is not None]
+
+
+def _in_double(sample: Sample) -> Sample:
+    def convert(v):
+        if isinstance(v, torch.Tensor):
+            return v.double() if v.dtype.is_floating_point else v
+        if isinstance(v, (list, tuple)):
+            return type(v)(convert(x) for x in v)
+        return torch.float64 if isinstance(v, torch.dtype) and v.is_floating_point else v
+
+    return Sample(sample.name, convert(sample.args), {k: convert(v) for k, v in sample.kwargs.items()}, sample.special)
+
+
+def _assert_equal(got, want):
+    if got.dtype.is_floating_point:
+        same = (got == want) | (got.isnan() & want.isnan())
+    else:
+        same = got == want
+    if not bool(same.all()):
+        at = (~same).nonzero()[0].tolist()
+        raise AssertionError(
+            f"{int((~same).sum())} of {same.numel()} differ, first at {at}: {got[tuple(at)].item()!r}, native {want[tuple(at)].item()!r}"
+        )
+
+
+def _assert_near(got, native, reference, tolerance):
+    """Nearer to the reference than the native result, or within tolerance. NaN and infinities are where the native ones are."""
+    rel, absolute = tolerance
+    nan = got.isnan() != native.isnan()
+    if bool(nan.any()):
+        at = tuple(nan.nonzero()[0].tolist())
+        raise AssertionError(f"NaN at {at}: {got[at].item()!r}, native {native[at].item()!r}, reference {reference[at].item()!r}")
+    g, n, r = got.double(), native.double(), reference.double()
+    # Where a result is near the largest number of its dtype, rounding decides between it and infinity.
+    limit = torch.finfo(got.dtype).max
+    edge = (r.abs() > limit * 0.99) & (r.abs() < limit * 1.01)
+    inf = (g.isinf() | n.isinf()) & (g != n) & ~edge
+    if bool(inf.any()):
+        at = tuple(inf.nonzero()[0].tolist())
+        raise AssertionError(f"infinity at {at}: {got[at].item()!r}, native {native[at].item()!r}, reference {reference[at].item()!r}")
+    use = g.isfinite() & n.isfinite() & r.isfinite()
+    if not bool(use.any()):
+        return
+    g, n, r = g[use], n[use], r[use]
+    allowed = absolute + rel * r.abs()
+    ours, theirs = (g - r).abs() / allowed, (n - r).abs() / allowed
+    worst = ours.max()
+    if bool(worst > max(1.0, float(theirs.max()))):
+        i = int(ours.argmax())
+        raise AssertionError(
+            f"error {float(worst):.3g} x tolerance (native {float(theirs.max()):.3g}): {g[i].item()!r}, native {n[i].item()!r}, reference {r[i].item()!r}"
+        )
+
+
+GUARD = 64  # elements before and after an output
+
+
+def _outs(like, style, device):
+    """Output tensors like the given ones, and a check that nothing beside them was written."""
+    outs, checks = [], []
+    for t in like:
+        if style == "resized":
+            outs.append(torch.empty(0, dtype=t.dtype, device=device))
+            continue
+        n = t.numel()
+        buffer = torch.empty(n + 2 * GUARD, dtype=t.dtype, device=device)
+        raw = buffer.view(torch.uint8)
+        raw.fill_(0xA5 if t.dtype != torch.bool else 1)
+        shape = tuple(t.shape)
+        middle = buffer[GUARD : GUARD + n]
+        if style == "transposed":
+            outs.append(middle.view(tuple(reversed(shape))).permute(*reversed(range(len(shape)))))
+        else:
+            outs.append(middle.view(shape))
+        edge = GUARD * t.element_size()
+        before = raw.clone()
+
+        def check(raw=raw, before=before, edge=edge):
+            assert torch.equal(raw[:edge], before[:edge]), "written before the output"
+            assert torch.equal(raw[len(raw) - edge :], before[len(raw) - edge :]), "written behind the output"
+
+        checks.append(check)
+    return outs, lambda: [c() for c in checks]
+
+
+def _differentiable(a):
+    return isinstance(a, torch.Tensor) and a.dtype == torch.float64
+
+
+def _small(args):
+    """Few elements: gradcheck calls the operator for each."""
+    return args
+
+
+def _float_outputs(result):
+    outs = [result] if isinstance(result, torch.Tensor) else list(result)
+    return tuple(t for t in outs if t.dtype.is_floating_point and t.requires_grad)
+
+
+def _rms(x, weight, eps):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+def _fused_add_rms_norm(x, residual, weight, eps):
+    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+    total = x.to(wide) + residual.to(wide)
+    residual.copy_(total)
+    x.copy_(_rms(total, weight.to(wide), eps))
+    return [x, residual]
+
+
+# What our own operators compute, by ATen operators.
+_REFERENCES = {
+    "silu_and_mul": lambda x, y: [torch.nn.functional.silu(x) * y],
+    "fused_add_rms_norm": _fused_add_rms_norm,
+}
+
+# Overloads whose functional form has other argument types.
+_FUNCTIONAL = {
+    "sum.IntList_out": torch.ops.aten.sum.dim_IntList,
+    "mean.dtype_out": torch.ops.aten.mean.default,
+}
+
+
+def all_cases() -> list[Case]:
+    return [Case(r) for r in gems().table.rows]
+
+
+def dtypes_of(case: Case) -> tuple[torch.dtype, ...]:
+    return FLOATS if case.custom else samples.DTYPES

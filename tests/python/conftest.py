@@ -1,0 +1,71 @@
+"""Options and fixtures of the Python tests.
+
+--device cpu|cuda: where the tensors of the tests lie (default: cuda if there is a GPU).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = str(ROOT / "src")
+if SRC not in sys.path:
+    sys.path.insert(0, SRC)  # before an installed flag_gems: the tests are those of this tree
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", RuntimeWarning)  # tests of the pure Python part run without the extension too
+    import flag_gems
+from flag_gems import _native
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", choices=("cpu", "cuda"), help="where the tensors lie (default: cuda if there is a GPU)")
+
+
+def pytest_configure(config):
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def device_of(config) -> str:
+    return config.getoption("--device") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.fixture(scope="session")
+def device(request) -> str:
+    return device_of(request.config)
+
+
+@pytest.fixture
+def gems():
+    """The package, natively before and after the test. A missing extension is a failure, never a skip."""
+    _native.native()
+    flag_gems.disable()
+    yield flag_gems
+    flag_gems.disable()
+
+
+@pytest.fixture
+def ran(gems):
+    """ran(f, *args): the result, and how many of our kernels ran."""
+
+    def run(f, *args, **kwargs):
+        before = gems._debug_call_count()
+        result = f(*args, **kwargs)
+        return result, gems._debug_call_count() - before
+
+    return run
+
+
+@pytest.fixture
+def subprocess_env() -> dict:
+    env = dict(os.environ)
+    env["PYTHONPATH"] = os.pathsep.join([SRC, *filter(None, [env.get("PYTHONPATH")])])
+    env["OMP_NUM_THREADS"] = "1"
+    return env
