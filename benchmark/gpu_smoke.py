@@ -76,7 +76,7 @@ for name, dtype, f in cases():
         word = "ok" if good and n else "NATIVE " + _C.last_fallback() if good else "BAD"
         bad += not (good and n)
         if word != "ok" or "-v" in sys.argv:
-            print(f"{name:14s} {str(dtype)[6:]:9s} err {e:9.2e} own {n} first {t * 1e3:7.1f} ms {word}", flush=True)
+            print(f"{name:14s} {str(dtype)[6:]:9s} err {e:9.2e} own {n} first {t * 1e3:7.1f} ms {word[:200]}", flush=True)
     except Exception as e:
         bad += 1
         print(f"{name:14s} {str(dtype)[6:]:9s} EXC {str(e)[:300]}", flush=True)
