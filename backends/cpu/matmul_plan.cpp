@@ -85,7 +85,8 @@ int matmul_type(int dtype) {
     case GEMS_F64: return GEMS_MM_F64;
     case GEMS_BF16: return GEMS_MM_BF16;
     case GEMS_F16: return GEMS_MM_F16;
-    case GEMS_U8: case GEMS_I8: return GEMS_MM_I8;
+    case GEMS_U8:
+    case GEMS_I8: return GEMS_MM_I8;
     case GEMS_I16: return GEMS_MM_I16;
     case GEMS_I32: return GEMS_MM_I32;
     case GEMS_I64: return GEMS_MM_I64;
@@ -97,7 +98,8 @@ const char* matmul_geometry(const gems_call* call, MatmulBatch& s) {
   const gems_tensor &out = call->t[0], &self = call->t[1], &ta = call->t[2], &tb = call->t[3];
   if (ta.dtype != out.dtype || tb.dtype != out.dtype) return "matmul: operands of different dtypes";
   Matrix a, b, o;
-  if (!as_matrix(ta, a) || !as_matrix(tb, b) || !as_matrix(out, o) || ta.ndim < 2) return "matmul: operands of this rank aren't served";
+  if (!as_matrix(ta, a) || !as_matrix(tb, b) || !as_matrix(out, o) || ta.ndim < 2)
+    return "matmul: operands of this rank aren't served";
   if (a.columns != b.rows || o.rows != a.rows || o.columns != b.columns || a.count != o.count || b.count != o.count)
     return "matmul: sizes don't fit";
   gems_mm& p = s.p;
@@ -165,7 +167,8 @@ bool matmul_native_wins(const MatmulBatch& s, int type, MatmulPath path, const g
       static const bool dot_products = has_bf16_dot_products();
       // Native's calls cost 3 to 15 us before they compute: small products are ours at any shape (128 x 128 x 64: 1.1x).
       constexpr double kNativeStart = 1 << 20;
-      return dot_products && (path == MatmulPath::tile || p.m > 12) && double(s.count) * double(p.m) * double(p.n) * double(p.k) > kNativeStart;
+      return dot_products && (path == MatmulPath::tile || p.m > 12) &&
+             double(s.count) * double(p.m) * double(p.n) * double(p.k) > kNativeStart;
     }
     case GEMS_MM_F32:
     case GEMS_MM_F64: {

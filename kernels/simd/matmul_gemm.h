@@ -13,8 +13,9 @@ constexpr int kTileRows = 6, kTileVectors = 4;
 #else
 constexpr int kTileRows = 4, kTileVectors = 2;
 #endif
-template <class C> constexpr int tile_columns = kTileVectors * lanes<C>;
-template <class C> constexpr i64 kDepth = 1024 / (i64)sizeof(C);  // of a packed block: a panel of b is 32 KiB with AVX-512, 8 KiB with SSE
+template <class C> constexpr int tile_columns = kTileVectors* lanes<C>;
+template <class C>
+constexpr i64 kDepth = 1024 / (i64)sizeof(C);  // of a packed block: a panel of b is 32 KiB with AVX-512, 8 KiB with SSE
 
 template <bool c, class A, class B> struct select_type { typedef A type; };
 template <class A, class B> struct select_type<false, A, B> { typedef B type; };
@@ -86,9 +87,8 @@ template <class C> void micro(const C* a, const C* b, i64 depth, bool first, C* 
   for (i64 l = 0; l < depth; l++, a += kTileRows, b += W) {
     vec<C> bv[kTileVectors];
     repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { bv[v] = read<vec<C>>(b + v * L); });
-    repeat<kTileRows>([&](auto r) GEMS_MM_INLINE {
-      repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { s[r][v] += a[r] * bv[v]; });
-    });
+    repeat<kTileRows>([&](auto r)
+                          GEMS_MM_INLINE { repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { s[r][v] += a[r] * bv[v]; }); });
   }
   repeat<kTileRows>([&](auto r) GEMS_MM_INLINE {
     repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE {

@@ -98,7 +98,8 @@ void dot_rows(const compute_of<T>* x, i64 x_rs, const T* b, i64 ldb, i64 k, i64 
       repeat<ROWS>([&](auto r) GEMS_MM_INLINE { sum4<C>(acc + r * kBlock + c, s[0][r], s[1][r], s[2][r], s[3][r]); });
     }
   } else {
-    for (; c + kDotColumns <= columns; c += kDotColumns) dot_tile<T, ROWS, kDotColumns>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
+    for (; c + kDotColumns <= columns; c += kDotColumns)
+      dot_tile<T, ROWS, kDotColumns>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
   }
   for (; c < columns; c++) dot_tile<T, ROWS, 1>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
 }
@@ -143,12 +144,13 @@ template <class T> void dot(const gems_mm* p, const void* x_, i64 x_rs, i64 n0, 
 }
 
 // acc[r][...] (+)= sum over l of x[r, l] * b[l, 0 .. VECS * lanes).
-template <class T, int ROWS, int VECS, bool PART>
-GEMS_FN void outer_tile(const compute_of<T>* x, i64 x_rs, i64 x_cs, const T* b, i64 ldb, i64 k, i64 part, bool first, compute_of<T>* acc, i64 ldacc) {
+template <class T, int ROWS, int VECS, bool PART> GEMS_FN void outer_tile(const compute_of<T>* x, i64 x_rs, i64 x_cs, const T* b,
+                                                                          i64 ldb, i64 k, i64 part, bool first,
+                                                                          compute_of<T>* acc, i64 ldacc) {
   typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   constexpr int U = ROWS * VECS >= 6 ? 1 : ROWS * VECS >= 3 ? 2 : 4;  // independent sums over l, as in dot_tile
-  constexpr i64 kAhead = 8;  // rows
+  constexpr i64 kAhead = 8;                                           // rows
   vec<C> s[U][ROWS][VECS] = {};
   auto step = [&](i64 l, auto u) GEMS_MM_INLINE {
     vec<C> bv[VECS];
@@ -179,7 +181,8 @@ GEMS_FN void outer_tile(const compute_of<T>* x, i64 x_rs, i64 x_cs, const T* b, 
   });
 }
 
-template <class T, int ROWS> void outer_rows(const gems_mm* p, const compute_of<T>* x, i64 x_rs, i64 x_cs, i64 m, i64 n, i64 left) {
+template <class T, int ROWS>
+void outer_rows(const gems_mm* p, const compute_of<T>* x, i64 x_rs, i64 x_cs, i64 m, i64 n, i64 left) {
   typedef compute_of<T> C;
   constexpr int L = lanes<C>, V = ROWS == 1 ? 8 : kOuterVectors;
   constexpr i64 kDepth = 256;  // rows of b in one sum: one chain over all of k has a multiple of the error of native's blocks
@@ -193,7 +196,8 @@ template <class T, int ROWS> void outer_rows(const gems_mm* p, const compute_of<
       const C* xl = x + l * x_cs;
       const T* bl = b + i + l * p->b_rs;
       if (width == V * L) outer_tile<T, ROWS, V, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
-      else if (width == kOuterVectors * L) outer_tile<T, ROWS, kOuterVectors, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
+      else if (width == kOuterVectors * L)
+        outer_tile<T, ROWS, kOuterVectors, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
       else if (width == L) outer_tile<T, ROWS, 1, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
       else outer_tile<T, ROWS, 1, true>(xl, x_rs, x_cs, bl, p->b_rs, d, width, l == 0, acc, V * L);
     }
@@ -209,7 +213,8 @@ template <class T> void outer(const gems_mm* p, const void* x_, i64 x_rs, i64 x_
     i64 columns = n1 - n < kStrip ? n1 - n : kStrip;
     for (i64 m = 0, step; m < p->m; m += step) {
       step = next_rows(p->m - m, kOuterRows<C>);
-      with_rows<kOuterRows<C>>(step, [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
+      with_rows<kOuterRows<C>>(step,
+                               [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
     }
   }
 }

@@ -39,7 +39,10 @@ template <class T> using memory_vec = typename vector_of<T, (int)sizeof(T) * lan
 
 // repeat<N>(f): f(index<0>{}) ... f(index<N-1>{}). Constant indices from the start keep arrays of accumulators in registers; a
 // loop that is unrolled later leaves them on the stack.
-template <int I> struct index { static constexpr int value = I; constexpr operator int() const { return I; } };
+template <int I> struct index {
+  static constexpr int value = I;
+  constexpr operator int() const { return I; }
+};
 template <int N, int I = 0, class F> GEMS_FN void repeat(F&& f) {
   if constexpr (I < N) {
     f(index<I>{});
