@@ -1,4 +1,4 @@
-"""docs/adding-an-operator.md, done: one new file in a copy of the tree, one incremental build, and the operator runs on our kernels."""
+"""docs/adding-an-operator.md, done: one new file in a copy of the tree, a build, and it runs on our kernels."""
 
 import os
 import shutil
