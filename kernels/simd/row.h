@@ -11,6 +11,7 @@ template <class T, int I> struct RowElement {
 
 // The R of a row functor (docs/design.md).
 template <class T, int I, int O> struct Row {
+  static constexpr bool keeps_values = true;  // has sum_keep
   const gems_row_args& a;
   const T* in[I];
   void* out[O];
