@@ -60,7 +60,7 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
       if (n < v.column_by) v.column_by = 4;
       v.vpt = int(pow2_ceil(ceil_div(n < (1 << 20) ? n : (1 << 20), v.column_by)));
       v.registers = v.vpt * word_bytes / 4;
-      if (v.registers > 32) v.vpt = 0, v.registers = 0;
+      if (v.vpt > 16 || v.registers > 32) v.vpt = 0, v.registers = 0;  // with 32 strided addresses 64 registers spill
       v.full = v.vpt > 0 && n == int64_t(v.vpt) * v.column_by;
       v.max_block = kColumnWidth * v.column_by;
       return v;

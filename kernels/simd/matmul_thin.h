@@ -4,14 +4,16 @@
 
 namespace mm {
 
-// Register budget: 32 vectors with AVX-512 and NEON, else 16.
+// Register tiles: 32 vector registers with AVX-512 and NEON, else 16. Integers have no speed to win there; fewer rows, less code.
 #if GEMS_MM_AVX512 || defined(__aarch64__)
-constexpr int kDotRows = 6, kOuterRows = 6, kOuterVectors = 4;
+constexpr int kFloatDotRows = 6, kFloatOuterRows = 6, kOuterVectors = 4;
 #elif defined(__AVX2__)
-constexpr int kDotRows = 3, kOuterRows = 6, kOuterVectors = 2;
+constexpr int kFloatDotRows = 3, kFloatOuterRows = 6, kOuterVectors = 2;
 #else
-constexpr int kDotRows = 2, kOuterRows = 4, kOuterVectors = 2;  // no fused multiply-add: one more register for the product
+constexpr int kFloatDotRows = 2, kFloatOuterRows = 4, kOuterVectors = 2;  // no fused multiply-add: a register for the product
 #endif
+template <class C> constexpr int kDotRows = gems::is_float<C> ? kFloatDotRows : 2;
+template <class C> constexpr int kOuterRows = gems::is_float<C> ? kFloatOuterRows : 2;
 constexpr int kDotColumns = 4;
 // Up to this many rows memory is the limit, and one stream of b reaches 47 GB/s on two cores where four interleaved ones reach
 // 37 (EPYC 9005); with more, four columns together save loads of x.
@@ -129,8 +131,8 @@ template <class T> void dot(const gems_mm* p, const void* x_, i64 x_rs, i64 n0, 
       for (i64 c = 0; c < columns; c += kDotColumns) {
         i64 width = columns - c < kDotColumns ? columns - c : kDotColumns;
         for (i64 m = 0, step; m < rows; m += step) {
-          step = next_rows(rows - m, kDotRows);
-          with_rows<kDotRows>(step, [&](auto r) GEMS_MM_INLINE {
+          step = next_rows(rows - m, kDotRows<C>);
+          with_rows<kDotRows<C>>(step, [&](auto r) GEMS_MM_INLINE {
             dot_rows<T, r>(x + (m0 + m) * x_rs, x_rs, b + c * ldb, ldb, k, ahead, width, acc + m * kBlock + c);
           });
         }
@@ -205,8 +207,8 @@ template <class T> void outer(const gems_mm* p, const void* x_, i64 x_rs, i64 x_
   for (i64 n = n0; n < n1; n += kStrip) {
     i64 columns = n1 - n < kStrip ? n1 - n : kStrip;
     for (i64 m = 0, step; m < p->m; m += step) {
-      step = next_rows(p->m - m, kOuterRows);
-      with_rows<kOuterRows>(step, [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
+      step = next_rows(p->m - m, kOuterRows<C>);
+      with_rows<kOuterRows<C>>(step, [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
     }
   }
 }

@@ -144,8 +144,8 @@ template <int LANES> struct Team {
   template <class T, class Op> GEMS_FN T combine(T x, T none, Op op) {
     if constexpr (!block) return combine_lanes<LANES>(x, op);
     else {
-      __shared__ alignas(16) char buffer[2][32 * sizeof(T)];
-      T* b = reinterpret_cast<T*>(buffer[phase]);
+      __shared__ T buffer[2][32];
+      T* b = buffer[phase];
       phase ^= 1;  // the next call writes the other half: one barrier a call is enough
       int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, warps = blockDim.x >> 5;
       x = combine_lanes<32>(x, op);
@@ -168,8 +168,8 @@ template <int BX, int BY> struct ColumnTeam {
   template <class T, class Op> GEMS_FN T combine(T x, T, Op op) {
     if constexpr (BY == 1) return x;
     else {
-      __shared__ alignas(16) char buffer[2][BX * BY * sizeof(T)];
-      T* b = reinterpret_cast<T*>(buffer[phase]);
+      __shared__ T buffer[2][BX * BY];
+      T* b = buffer[phase];
       phase ^= 1;
       b[threadIdx.x] = x;
       __syncthreads();
