@@ -62,9 +62,8 @@ struct SmallLists {
   int count[kSmallClasses] = {};
   ~SmallLists();
 };
-// initial-exec: two small variables fit the loader's reserve, and access needs no call of __tls_get_addr
-__attribute__((tls_model("initial-exec"))) thread_local SmallLists* t_small = nullptr;
-__attribute__((tls_model("initial-exec"))) thread_local bool t_small_dead = false;  // destructors of other thread-locals may still free tensors
+thread_local SmallLists* t_small = nullptr;
+thread_local bool t_small_dead = false;  // destructors of other thread-locals may still free tensors
 struct SmallOwner {
   SmallLists lists;
   SmallOwner() { t_small = &lists; }

@@ -50,11 +50,17 @@ template <class V> GEMS_FN V copysign(V magnitude, V sign) {
 template <class V> GEMS_FN V min(V a, V b) { return select(a < b, a, b); }
 template <class V> GEMS_FN V max(V a, V b) { return select(a > b, a, b); }
 // NaN if either is (torch.maximum, clamp, amax).
-template <class V> GEMS_FN V maximum(V a, V b) { return select(a > b || a != a, a, b); }
-template <class V> GEMS_FN V minimum(V a, V b) { return select(a < b || a != a, a, b); }
+template <class V> GEMS_FN V maximum(V a, V b) { return select((a > b) | (a != a), a, b); }
+template <class V> GEMS_FN V minimum(V a, V b) { return select((a < b) | (a != a), a, b); }
+// min(max(x, lo), hi) with NaN of any operand kept.
+template <class V> GEMS_FN V clamp(V x, V lo, V hi) {
+  V y = select(x < lo, lo, x);
+  y = select(y > hi, hi, y);
+  return select((lo != lo) | (hi != hi), V(lo + hi), y);
+}
 // A NaN loses (torch.fmax, C's fmax).
-template <class V> GEMS_FN V fmax(V a, V b) { return select(a > b || b != b, a, b); }
-template <class V> GEMS_FN V fmin(V a, V b) { return select(a < b || b != b, a, b); }
+template <class V> GEMS_FN V fmax(V a, V b) { return select((a > b) | (b != b), a, b); }
+template <class V> GEMS_FN V fmin(V a, V b) { return select((a < b) | (b != b), a, b); }
 
 // Functions that the compiler or CUDA supplies as they are: correctly rounded or exact.
 #if GEMS_DEVICE
@@ -86,6 +92,15 @@ GEMS_NATIVE(erf, ::erff, ::erf)
 GEMS_NATIVE2(pow, ::powf, ::pow)
 #undef GEMS_NATIVE
 #undef GEMS_NATIVE2
+// CUDA's functions cover every argument: nothing is rare (see the host's half).
+namespace exact {
+using gems::cos;
+using gems::fmod;
+using gems::sin;
+using gems::tan;
+}  // namespace exact
+template <class V> GEMS_FN bool trig_rare(V) { return false; }
+template <class V> GEMS_FN bool fmod_rare(V, V) { return false; }
 #else
 
 GEMS_FN float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -99,8 +114,31 @@ GEMS_FN float trunc(float x) { return __builtin_truncf(x); }
 GEMS_FN double trunc(double x) { return __builtin_trunc(x); }
 GEMS_FN float round(float x) { return __builtin_rintf(x); }  // halves to even, as torch.round
 GEMS_FN double round(double x) { return __builtin_rint(x); }
+
+// Two forms of each function that has arguments its branch-free form doesn't cover: `..._rare(x)` tells, `exact::` calls libm.
+namespace exact {
+GEMS_FN float sin(float x) { return __builtin_sinf(x); }
+GEMS_FN double sin(double x) { return __builtin_sin(x); }
+GEMS_FN float cos(float x) { return __builtin_cosf(x); }
+GEMS_FN double cos(double x) { return __builtin_cos(x); }
+GEMS_FN float tan(float x) { return __builtin_tanf(x); }
+GEMS_FN double tan(double x) { return __builtin_tan(x); }
 GEMS_FN float fmod(float x, float y) { return __builtin_fmodf(x, y); }
 GEMS_FN double fmod(double x, double y) { return __builtin_fmod(x, y); }
+}  // namespace exact
+
+// In double the quotient of two floats can't round up to an integer while it is below 2^29, and quotient * y is exact.
+GEMS_FN bool fmod_rare(float x, float y) {
+  double q = (double)abs(x) / (double)abs(y);
+  return (q >= 536870912.) & (q < infinity<double>());
+}
+GEMS_FN bool fmod_rare(double, double) { return true; }
+GEMS_FN float fmod(float x, float y) {
+  double a = abs(x), b = abs(y), r = a - __builtin_trunc(a / b) * b;
+  r = select((b == infinity<double>()) & (a < b), a, r);
+  return copysign((float)r, x);
+}
+GEMS_FN double fmod(double x, double y) { return exact::fmod(x, y); }
 
 // ---- building blocks ----
 // Horner's scheme. A template instead of a loop: the text must be straight-line code before the vectoriser sees it.
@@ -245,7 +283,7 @@ template <class V> struct quadrant {
   bits_t<V> q;
   V r;
 };
-// float reduces in double: right up to trig_limit, with or without FMA (q has at most 28 bits, the first two parts of pi/2 have 25).
+// float reduces in double: right up to 4e8, with or without FMA (q has at most 28 bits, the first two parts of pi/2 have 25).
 GEMS_FN quadrant<float> trig_reduce(float x) {
   double t = x * 0.63661977236758134308 + layout<double>::round;
   double n = t - layout<double>::round;
@@ -259,7 +297,7 @@ GEMS_FN quadrant<double> trig_reduce(double x) {
   double r = ((x - n * 1.57079632673412561417e+00) - n * 6.077100506303966e-11) - n * 2.0222662487959506e-21;
   return {as_bits(t), r};
 }
-template <class V> inline constexpr V trig_limit = is_same<V, float> ? 4e8 : 1.6e6;
+template <class V> GEMS_FN bool trig_rare(V x) { return abs(x) > V(is_same<V, float> ? 4e8 : 1.6e6); }
 template <class V> GEMS_FN V sin_core(V r, V z) {
   if constexpr (is_same<V, float>) return r * z * poly(z, table::sin_f) + r;
   else return r * z * poly(z, table::sin_d) + r;
@@ -276,7 +314,7 @@ template <class V> GEMS_FN V sin_quadrant(V r, bits_t<V> q) {
 }
 template <class V> GEMS_FN V sin(V x) {
   quadrant<V> p = trig_reduce(x);
-  return sin_quadrant(p.r, p.q);
+  return select(x == V(0), x, sin_quadrant(p.r, p.q));  // keeps -0
 }
 template <class V> GEMS_FN V cos(V x) {
   quadrant<V> p = trig_reduce(x);
@@ -286,7 +324,7 @@ template <class V> GEMS_FN V tan(V x) {
   quadrant<V> p = trig_reduce(x);
   V z = p.r * p.r, s = sin_core(p.r, z), c = cos_core(z);
   bool odd = (p.q & 1) != 0;
-  return select(odd, -c, s) / select(odd, s, c);
+  return select(x == V(0), x, select(odd, -c, s) / select(odd, s, c));
 }
 
 // ---- error function ----
@@ -322,19 +360,20 @@ GEMS_FN double pow(double x, double y) { return __builtin_pow(x, y); }
 
 // ---- division with rounding ----
 // The sign of the divisor, as Python's %.
-template <class V> GEMS_FN V remainder(V x, V y) {
-  V r = fmod(x, y);
+template <class V> GEMS_FN V remainder_from(V r, V y) {  // r = fmod(x, y)
   return select((r != V(0)) & ((y < V(0)) != (r < V(0))), r + y, r);
 }
+template <class V> GEMS_FN V remainder(V x, V y) { return remainder_from(fmod(x, y), y); }
 // ATen's div_floor (c10/util/generic_math.h), which follows Python's //: from the exact remainder, not floor of the quotient.
-template <class V> GEMS_FN V floor_divide(V x, V y) {
-  V m = fmod(x, y), q = (x - m) / y;
+template <class V> GEMS_FN V floor_divide_from(V m, V x, V y) {  // m = fmod(x, y)
+  V q = (x - m) / y;
   q = select((m != V(0)) & ((y < V(0)) != (m < V(0))), q - V(1), q);
   V f = floor(q);
   f = select(q - f > V(0.5), f + V(1), f);
   f = select(q == V(0), copysign(V(0), x / y), f);
   return select(y == V(0), x / y, f);
 }
+template <class V> GEMS_FN V floor_divide(V x, V y) { return floor_divide_from(fmod(x, y), x, y); }
 
 // ---- activations and their slopes ----
 template <class V> GEMS_FN V sigmoid(V x) { return V(1) / (V(1) + exp(-x)); }

@@ -42,7 +42,7 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
   template <int K> static constexpr bool given = (GIVEN >> K & 1) != 0;
   template <int K> GEMS_FN i64 at(i64 pack) const { return off[K] + (VEC == 1 ? pack * step[K] : pack * VEC); }
 
-  template <int K> GEMS_FN const auto* input() const { return (const nth<K, T...>*)in[K - NOUT]; }
+  template <int K> GEMS_FN const auto* input() const { return (const stored_t<nth<K, T...>>*)in[K - NOUT]; }
 
   // Loads packs [from_j, to_j) of all inputs with one role. `first`: this thread's pack 0.
   template <char ROLE, int K = NOUT> GEMS_FN void load(Held& h, i64 first, int from_j = 0, int to_j = COUNT) {
@@ -54,10 +54,10 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
         for (int j = from_j; j < to_j; j++) {
           i64 pack = first + (i64)j * team.size();
           if (FULL || pack < packs) {
-            const X* from = input<K>() + at<K>(pack);
-            if constexpr (cached && ROLE == 'r') d[j] = load_pack_once<VEC>(from);
-            else d[j] = load_pack<VEC>(from);
-          } else d[j] = Pack<X, VEC>{};
+            const auto* from = input<K>() + at<K>(pack);
+            if constexpr (cached && ROLE == 'r') d[j] = load_pack_once<VEC, X>(from);
+            else d[j] = load_pack<VEC, X>(from);
+          } else d[j] = Vec<X, VEC>{};
         }
       }
       load<ROLE, K + 1>(h, first, from_j, to_j);
@@ -76,8 +76,8 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     }
     template <int K> GEMS_FN A value() const {
       if constexpr (!given<K>) return A(0);
-      else if constexpr (row_role<F>(K) == 'r') return to<A>(pack_of<K>(rows)[j].v[i]);
-      else if constexpr (row_role<F>(K) == 'v') return to<A>(pack_of<K>(vectors)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'r') return load_as<A, nth<K, T...>>(pack_of<K>(rows)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'v') return load_as<A, nth<K, T...>>(pack_of<K>(vectors)[j].v[i]);
       else return r.stats[K - NOUT];
     }
   };
@@ -209,8 +209,8 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
         A x[VEC];
 #pragma unroll
         for (int i = 0; i < VEC; i++) x[i] = f(elem(i));
-        Pack<X, VEC> p = to_pack<X>(x);
-        if (active && inside) *reinterpret_cast<Pack<X, VEC>*>((X*)a.p[O] + at<O>(pack)) = p;
+        Vec<X, VEC> p = store_vec<X>(x);
+        if (active && inside) *reinterpret_cast<Vec<X, VEC>*>((X*)a.p[O] + at<O>(pack)) = p;
         then(j, p);
       });
     }
