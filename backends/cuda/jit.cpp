@@ -272,7 +272,7 @@ void scratch_free(void* handle) {
   if (handle) host().scratch_free(handle);
 }
 
-std::vector<std::string> compile_options(const std::string& arch) { return {"-arch=" + arch, "-std=c++20"}; }
+std::vector<std::string> compile_options(const std::string& arch) { return {"-arch=" + arch, "-std=c++20", "-default-device"}; }
 
 std::string device_description() {
   std::string r;
