@@ -27,6 +27,7 @@ template <class T, class U> inline constexpr bool is_same = same_type<T, U>::val
 template <class T> inline constexpr bool is_float = is_same<T, float> || is_same<T, double>;
 
 template <class T> GEMS_FN T select(bool c, T a, T b) { return c ? a : b; }
+GEMS_FN bool select(bool c, bool a, bool b) { return (c & a) | (!c & b); }  // g++ doesn't vectorise a ?: of bools
 
 GEMS_FN int to_bits(float x) { return __builtin_bit_cast(int, x); }
 GEMS_FN i64 to_bits(double x) { return __builtin_bit_cast(i64, x); }

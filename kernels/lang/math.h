@@ -1,162 +1,404 @@
-// Math for device functions: branch-free scalar text that g++ vectorises for each instruction set; on a GPU CUDA's own functions.
+// The device vocabulary, part 2: elementary functions for float and double.
+//
+// On a GPU these are CUDA's own functions (no fast-math intrinsics), so results equal what torch's CUDA kernels compute. On the
+// host they are branch-free scalar text that g++ vectorises for each instruction set: no calls, no loops, selections instead of
+// branches. Coefficients are our own minimax fits (tools/fit_math.py -> math_tables.h); the reductions are the classical ones of
+// Cody and Waite, "Software Manual for the Elementary Functions" (1980), and of fdlibm where named. NaN and infinities come out as C's
+// libm has them. Double pow, erf and fmod call libm: correct, but scalar.
+//
+// Largest error in ULP, measured against MPFR-checked libm in long double by tests/cpp/math_test.cpp (limits there):
+// see the table `kLimits` in that file.
 #pragma once
 #include "kernels/lang/base.h"
+#if !GEMS_DEVICE
+#include "kernels/lang/math_tables.h"
+#endif
 
 namespace gems {
 
-template<class T> struct bits_of; template<> struct bits_of<float>{using type=int;}; template<> struct bits_of<double>{using type=long long;};
-template<class V> using bits_t = typename bits_of<V>::type;
-template<class V> struct elem_of { using type=V; }; template<class V> using elem_t = typename elem_of<V>::type;
-template<class V> GEMS_FN V abs(V x){ if constexpr(!is_float<V>) return x < 0 ? -x : x; else return from_bits(to_bits(x) & bits_t<V>(sizeof(elem_t<V>)==4?0x7fffffffLL:0x7fffffffffffffffLL)); }
-template<class V> GEMS_FN V copysign(V m, V s){ auto k=bits_t<V>(sizeof(elem_t<V>)==4?(long long)(int)0x80000000:(long long)0x8000000000000000ULL);
-  return from_bits((to_bits(m) & ~k) | (to_bits(s) & k)); }
-template<class V> GEMS_FN V min(V a,V b){ return select(a<b,a,b);} template<class V> GEMS_FN V max(V a,V b){ return select(a>b,a,b);}
+// ---- layout of a floating type ----
+template <class V> struct layout;
+template <> struct layout<float> {
+  typedef u32 bits;
+  static constexpr int mantissa = 23;
+  static constexpr bits bias = 127, sign = 0x80000000u, infinity = 0x7f800000u, nan = 0x7fc00000u;
+  static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer that then sits in the low bits
+  static constexpr float least = 1.17549435e-38f;
+};
+template <> struct layout<double> {
+  typedef u64 bits;
+  static constexpr int mantissa = 52;
+  static constexpr bits bias = 1023, sign = 0x8000000000000000u, infinity = 0x7ff0000000000000u, nan = 0x7ff8000000000000u;
+  static constexpr double round = 6755399441055744.;  // 1.5 * 2^52
+  static constexpr double least = 2.2250738585072014e-308;
+};
+template <class V> using bits_t = typename layout<V>::bits;
+template <class V> GEMS_FN bits_t<V> as_bits(V x) { return __builtin_bit_cast(bits_t<V>, x); }
+template <class V> GEMS_FN V as_float(bits_t<V> b) { return __builtin_bit_cast(V, b); }
+template <class V> GEMS_FN V infinity() { return as_float<V>(layout<V>::infinity); }
+template <class V> GEMS_FN V nan() { return as_float<V>(layout<V>::nan); }
+
+// ---- exact helpers ----
+template <class V> GEMS_FN V abs(V x) {
+  if constexpr (is_float<V>) return as_float<V>(as_bits(x) & ~layout<V>::sign);
+  else return x < V(0) ? V(-x) : x;
+}
+template <class V> GEMS_FN V copysign(V magnitude, V sign) {
+  return as_float<V>((as_bits(magnitude) & ~layout<V>::sign) | (as_bits(sign) & layout<V>::sign));
+}
+// Plain minimum and maximum: one instruction; of a NaN and a number the second argument.
+template <class V> GEMS_FN V min(V a, V b) { return select(a < b, a, b); }
+template <class V> GEMS_FN V max(V a, V b) { return select(a > b, a, b); }
+// NaN if either is (torch.maximum, clamp, amax).
+template <class V> GEMS_FN V maximum(V a, V b) { return select((a > b) | (a != a), a, b); }
+template <class V> GEMS_FN V minimum(V a, V b) { return select((a < b) | (a != a), a, b); }
+// min(max(x, lo), hi) with NaN of any operand kept.
+template <class V> GEMS_FN V clamp(V x, V lo, V hi) {
+  V y = select(x < lo, lo, x);
+  y = select(y > hi, hi, y);
+  return select((lo != lo) | (hi != hi), V(lo + hi), y);
+}
+// A NaN loses (torch.fmax, C's fmax).
+template <class V> GEMS_FN V fmax(V a, V b) { return select((a > b) | (b != b), a, b); }
+template <class V> GEMS_FN V fmin(V a, V b) { return select((a < b) | (b != b), a, b); }
+
+// Functions that the compiler or CUDA supplies as they are: correctly rounded or exact.
 #if GEMS_DEVICE
-GEMS_FN float fma_(float a,float b,float c){ return fmaf(a,b,c);} GEMS_FN double fma_(double a,double b,double c){ return fma(a,b,c);}
+#define GEMS_NATIVE(name, f, d)               \
+  GEMS_FN float name(float x) { return f(x); } \
+  GEMS_FN double name(double x) { return d(x); }
+#define GEMS_NATIVE2(name, f, d)                              \
+  GEMS_FN float name(float x, float y) { return f(x, y); } \
+  GEMS_FN double name(double x, double y) { return d(x, y); }
+GEMS_NATIVE(sqrt, ::sqrtf, ::sqrt)
+GEMS_NATIVE(rsqrt, ::rsqrtf, ::rsqrt)
+GEMS_NATIVE(floor, ::floorf, ::floor)
+GEMS_NATIVE(ceil, ::ceilf, ::ceil)
+GEMS_NATIVE(trunc, ::truncf, ::trunc)
+GEMS_NATIVE(round, ::rintf, ::rint)  // halves to even, as torch.round
+GEMS_NATIVE2(fmod, ::fmodf, ::fmod)
+GEMS_NATIVE(exp, ::expf, ::exp)
+GEMS_NATIVE(exp2, ::exp2f, ::exp2)
+GEMS_NATIVE(expm1, ::expm1f, ::expm1)
+GEMS_NATIVE(log, ::logf, ::log)
+GEMS_NATIVE(log2, ::log2f, ::log2)
+GEMS_NATIVE(log10, ::log10f, ::log10)
+GEMS_NATIVE(log1p, ::log1pf, ::log1p)
+GEMS_NATIVE(sin, ::sinf, ::sin)
+GEMS_NATIVE(cos, ::cosf, ::cos)
+GEMS_NATIVE(tan, ::tanf, ::tan)
+GEMS_NATIVE(tanh, ::tanhf, ::tanh)
+GEMS_NATIVE(erf, ::erff, ::erf)
+GEMS_NATIVE2(pow, ::powf, ::pow)
+#undef GEMS_NATIVE
+#undef GEMS_NATIVE2
+// CUDA's functions cover every argument: nothing is rare (see the host's half).
+namespace exact {
+using gems::cos;
+using gems::fmod;
+using gems::sin;
+using gems::tan;
+}  // namespace exact
+template <class V> GEMS_FN bool trig_rare(V) { return false; }
+template <class V> GEMS_FN bool fmod_rare(V, V) { return false; }
 #else
-GEMS_FN float fma_(float a,float b,float c){ return __builtin_fmaf(a,b,c);} GEMS_FN double fma_(double a,double b,double c){ return __builtin_fma(a,b,c);}
-#endif
-template<class V> constexpr bool is32 = sizeof(elem_t<V>)==4;
-template<class V> GEMS_FN V infv(){ return from_bits(bits_t<V>(is32<V>?0x7f800000LL:0x7ff0000000000000LL)); }
-template<class V> GEMS_FN V nanv(){ return from_bits(bits_t<V>(is32<V>?0x7fc00000LL:0x7ff8000000000000LL)); }
-template<class V> GEMS_FN V poly(V, double c){ return V(c); }
-template<class V,class...C> GEMS_FN V poly(V x, double c, C... r){ return poly(x,r...)*x + V(c); }
-template<class V> GEMS_FN V round_magic(V x, bits_t<V>& n){ const V M = is32<V>? V(12582912.0) : V(6755399441055744.0);
-  V t = x + M; n = to_bits(t) - to_bits(M); return t - M; }
-template<class V> GEMS_FN V pow2i(bits_t<V> n){ return is32<V> ? from_bits((n + bits_t<V>(127)) << 23) : from_bits((n + bits_t<V>(1023)) << 52); }
-// p = expm1(r), n: exp(x) = 2^n (1+p)
-template<class V> GEMS_FN V exp_core(V x, bits_t<V>& n){
-  V k = round_magic(x*V(1.4426950408889634), n);
-  V r = is32<V> ? (x - k*V(0.693359375)) + k*V(2.12194440054690583e-4) : (x - k*V(6.93147180369123816490e-01)) - k*V(1.90821492927058770002e-10);
-  if constexpr(is32<V>) return r + r*r*poly(r, 5.0000001201e-1,1.6666665459e-1,4.1665795894e-2,8.3334519073e-3,1.3981999507e-3,1.9875691500e-4);
-  else return r + r*r*poly(r, 1/2.,1/6.,1/24.,1/120.,1/720.,1/5040.,1/40320.,1/362880.,1/3628800.,1/39916800.,1/479001600.,1/6227020800.); }
-template<class V> GEMS_FN V exp(V x){
-  V c = select(x > V(is32<V>?-104.:-746.), x, V(is32<V>?-104.:-746.)); c = select(c < V(is32<V>?89.:710.), c, V(is32<V>?89.:710.));
-  bits_t<V> n; V p = exp_core(c, n); bits_t<V> h = n >> 1;
-  V y = (p + V(1))*pow2i<V>(h)*pow2i<V>(n-h); return select(x==x, y, x); }
-template<class V> GEMS_FN V log_core(V x, V& e, V& m){
-  V t = select(x < V(is32<V>?1.17549435e-38:2.2250738585072014e-308), x*V(is32<V>?16777216.:18014398509481984.), x);
-  V adj = select(x < V(is32<V>?1.17549435e-38:2.2250738585072014e-308), V(is32<V>?24.:54.), V(0.));
-  auto b = to_bits(t);
-  if constexpr(is32<V>){ auto k = (b - bits_t<V>(0x3f3504f3)) >> 23; m = from_bits(b - (k<<23)); const V M=V(12582912.0); e = from_bits(to_bits(M)+k) - M - adj; }
-  else { auto k = (b - bits_t<V>(0x3fe6a09e667f3bcdLL)) >> 52; m = from_bits(b - (k<<52)); const V M=V(6755399441055744.0); e = from_bits(to_bits(M)+k) - M - adj; }
-  return m; }
-template<class V> GEMS_FN V log(V x){
-  V e,m; log_core(x,e,m); V r;
-  if constexpr(is32<V>){ V f=m-V(1), z=f*f; V p = poly(f, 3.3333331174e-1,-2.4999993993e-1,2.0000714765e-1,-1.6668057665e-1,1.4249322787e-1,-1.2420140846e-1,1.1676998740e-1,-1.1514610310e-1,7.0376836292e-2);
-    r = f*z*p + e*V(-2.12194440e-4) - z*V(0.5); r = f + r + e*V(0.693359375); }
-  else { V t=(m-V(1))/(m+V(1)), z=t*t; r = t*z*poly(z,2/3.,2/5.,2/7.,2/9.,2/11.,2/13.,2/15.,2/17.,2/19.) + e*V(1.90821492927058770002e-10) + (t+t) + e*V(6.93147180369123816490e-01); }
-  const V inf=infv<V>();
-  r = select(x == inf, x, r); r = select(x == V(0), -inf, r); return select(x >= V(0), r, nanv<V>()); }
-template<class V> GEMS_FN V tanh(V x){
-  V a = abs(x); V c = select(a < V(is32<V>?10.:20.), a, V(is32<V>?10.:20.)); bits_t<V> n; V p = exp_core(c+c,n); V s=pow2i<V>(n);
-  V em = p*s + (s-V(1)); V r = copysign(em/(em+V(2)), x); return select(x==x,r,x); }
-template<class V> GEMS_FN V sigmoid(V x){ return V(1)/(V(1)+exp(-x)); }
-template<class V> GEMS_FN V erf(V x){
-  V t=abs(x), s=x*x;
-  V r = poly(t, 0.,-1.128717512,-6.34846687e-1,-1.06777877e-1,2.42546219e-2,-3.88396438e-3,3.83197126e-4,-1.72853470e-5); // r(t) - t
-  r = select(t < V(4.), r, V(-20.));
-  V big = copysign(V(1)-exp(r), x);
-  V sm = x*poly(s,1.28379166e-1,-3.76125336e-1,1.12819925e-1,-2.67681349e-2,4.99119423e-3,-5.96761703e-4)+x;
-  return select(t > V(0.927734375), big, sm); }   // double: placeholder of like size
-template<class V> GEMS_FN V sin(V x){
-  bits_t<V> q; V k = round_magic(x*V(0.63661977236758134),q); V r;
-  if constexpr(is32<V>) r = ((x - k*V(1.57079601287841797e+0)) - k*V(3.1391647326017846e-7)) - k*V(5.3903029534742384e-15);
-  else r = ((x - k*V(1.57079632673412561417e+00)) - k*V(6.07710050630396597660e-11)) - k*V(2.02226624879595063154e-21);
-  V z=r*r, s, c;
-  if constexpr(is32<V>){ s = r*z*poly(z,-1.6666654611e-1,8.3321608736e-3,-1.9515295891e-4)+r; c = z*z*poly(z,4.166664568298827e-2,-1.388731625493765e-3,2.443315711809948e-5) - V(.5)*z + V(1); }
-  else { s = r*z*poly(z,-1/6.,1/120.,-1/5040.,1/362880.,-1/39916800.,1/6227020800.,-1/1307674368000.)+r; c = z*z*poly(z,1/24.,-1/720.,1/40320.,-1/3628800.,1/479001600.,-1/87178291200.)-V(.5)*z+V(1); }
-  V y = select((q & bits_t<V>(1))==bits_t<V>(0), s, c); 
-  return from_bits(to_bits(y) ^ ((q & bits_t<V>(2)) << (is32<V>?30:62))); }
-template<class V> GEMS_FN V two_prod_err(V a, V b, V p){
-#if defined(__FMA__) || GEMS_DEVICE
-  return fma_(a,b,-p);
-#else
-  auto k=bits_t<V>(is32<V>?~0xfffLL:~0x7ffffffLL); V ah=from_bits(to_bits(a)&k), al=a-ah, bh=from_bits(to_bits(b)&k), bl=b-bh;
-  return ((ah*bh-p)+ah*bl+al*bh)+al*bl;
-#endif
+
+GEMS_FN float sqrt(float x) { return __builtin_sqrtf(x); }
+GEMS_FN double sqrt(double x) { return __builtin_sqrt(x); }
+template <class V> GEMS_FN V rsqrt(V x) { return V(1) / sqrt(x); }
+GEMS_FN float floor(float x) { return __builtin_floorf(x); }
+GEMS_FN double floor(double x) { return __builtin_floor(x); }
+GEMS_FN float ceil(float x) { return __builtin_ceilf(x); }
+GEMS_FN double ceil(double x) { return __builtin_ceil(x); }
+GEMS_FN float trunc(float x) { return __builtin_truncf(x); }
+GEMS_FN double trunc(double x) { return __builtin_trunc(x); }
+GEMS_FN float round(float x) { return __builtin_rintf(x); }  // halves to even, as torch.round
+GEMS_FN double round(double x) { return __builtin_rint(x); }
+
+// Two forms of each function that has arguments its branch-free form doesn't cover: `..._rare(x)` tells, `exact::` calls libm.
+namespace exact {
+GEMS_FN float sin(float x) { return __builtin_sinf(x); }
+GEMS_FN double sin(double x) { return __builtin_sin(x); }
+GEMS_FN float cos(float x) { return __builtin_cosf(x); }
+GEMS_FN double cos(double x) { return __builtin_cos(x); }
+GEMS_FN float tan(float x) { return __builtin_tanf(x); }
+GEMS_FN double tan(double x) { return __builtin_tan(x); }
+GEMS_FN float fmod(float x, float y) { return __builtin_fmodf(x, y); }
+GEMS_FN double fmod(double x, double y) { return __builtin_fmod(x, y); }
+}  // namespace exact
+
+// In double the quotient of two floats can't round up to an integer while it is below 2^29, and quotient * y is exact.
+GEMS_FN bool fmod_rare(float x, float y) {
+  double q = (double)abs(x) / (double)abs(y);
+  return (q >= 536870912.) & (q < infinity<double>());
 }
-template<class V> GEMS_FN V powc(V x, V y){ // x>=0 main path, float-float log
-  V e,m; log_core(abs(x),e,m); V u=m-V(1), d=m+V(1), t=u/d; 
-  V dl=(m-d)+V(1); V pr=t*d; V tl=((u-pr)-two_prod_err(t,d,pr) - t*dl)/d;
-  V z=t*t; V q = t*z*poly(z,2/3.,2/5.,2/7.,2/9.,2/11.);
-  V h0=t+t, l0=tl+tl; V eh=e*V(0.693359375), el=e*V(-2.12194440054690583e-4);
-  V h=eh+h0; V bb=h-eh; V l=(eh-(h-bb))+(h0-bb)+l0+q+el; V h2=h+l; l = l-(h2-h); h=h2;
-  V p=h*y, pl=two_prod_err(h,y,p)+l*y;
-  V c=select(p>V(-104.),p,V(-104.)); c=select(c<V(89.),c,V(89.)); bits_t<V> n; V r=exp_core(c,n); bits_t<V> hh=n>>1;
-  V b=r+V(1); b = b + b*pl; V res=b*pow2i<V>(hh)*pow2i<V>(n-hh);
-  res=select(x==V(0),select(y>V(0),V(0),infv<V>()),res); return select(x>=V(0),res,nanv<V>()); }
+GEMS_FN bool fmod_rare(double, double) { return true; }
+GEMS_FN float fmod(float x, float y) {
+  double a = abs(x), b = abs(y), r = a - __builtin_trunc(a / b) * b;
+  r = select((b == infinity<double>()) & (a < b), a, r);
+  return copysign((float)r, x);
+}
+GEMS_FN double fmod(double x, double y) { return exact::fmod(x, y); }
+
+// ---- building blocks ----
+// Horner's scheme. A template instead of a loop: the text must be straight-line code before the vectoriser sees it.
+template <int I = 0, class V, int N> GEMS_FN V poly(V x, const V (&c)[N]) {
+  if constexpr (I + 1 == N) return c[I];
+  else return poly<I + 1>(x, c) * x + c[I];
+}
+// Clamps a finite or infinite x; NaN stays NaN, since a comparison with it is false.
+template <class V> GEMS_FN V limit(V x, V lo, V hi) {
+  x = select(x < lo, lo, x);
+  return select(x > hi, hi, x);
 }
 
-// The functions below call the compiler's builtins: correct, not yet vectorised.
-namespace gems {
-template <class V> GEMS_FN V infinity() { return infv<V>(); }
-#if GEMS_DEVICE
-#define GEMS_LIBM(name) \
-  GEMS_FN float name(float x) { return ::name##f(x); } \
-  GEMS_FN double name(double x) { return ::name(x); }
-#define GEMS_LIBM2(name) \
-  GEMS_FN float name(float x, float y) { return ::name##f(x, y); } \
-  GEMS_FN double name(double x, double y) { return ::name(x, y); }
-GEMS_LIBM(rsqrt)
-#else
-#define GEMS_LIBM(name) \
-  GEMS_FN float name(float x) { return __builtin_##name##f(x); } \
-  GEMS_FN double name(double x) { return __builtin_##name(x); }
-#define GEMS_LIBM2(name) \
-  GEMS_FN float name(float x, float y) { return __builtin_##name##f(x, y); } \
-  GEMS_FN double name(double x, double y) { return __builtin_##name(x, y); }
-template <class V> GEMS_FN V rsqrt(V x) { return V(1) / V(sizeof(V) == 4 ? __builtin_sqrtf(x) : __builtin_sqrt(x)); }
-#endif
-GEMS_LIBM(sqrt)
-GEMS_LIBM(floor)
-GEMS_LIBM(ceil)
-GEMS_LIBM(trunc)
-GEMS_LIBM(rint)
-GEMS_LIBM(exp2)
-GEMS_LIBM(expm1)
-GEMS_LIBM(log2)
-GEMS_LIBM(log10)
-GEMS_LIBM(log1p)
-GEMS_LIBM(cos)
-GEMS_LIBM(tan)
-GEMS_LIBM2(pow)
-GEMS_LIBM2(fmod)
-#undef GEMS_LIBM
-#undef GEMS_LIBM2
-template <class V> GEMS_FN V round(V x) { return rint(x); }
-
-template <class V> GEMS_FN V maximum(V a, V b) { return select(a > b || a != a, a, b); }
-template <class V> GEMS_FN V minimum(V a, V b) { return select(a < b || a != a, a, b); }
-template <class V> GEMS_FN V fmax(V a, V b) { return select(a > b || b != b, a, b); }
-template <class V> GEMS_FN V fmin(V a, V b) { return select(a < b || b != b, a, b); }
-
-template <class V> GEMS_FN V remainder(V x, V y) {
-  V r = fmod(x, y);
-  return r != V(0) && ((y < V(0)) != (r < V(0))) ? r + y : r;
+// ---- exponentials: x = n ln(2) + r, |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r) ----
+template <class V> GEMS_FN V exp_tail(V r) {
+  if constexpr (is_same<V, float>) return poly(r, table::exp_f);
+  else return poly(r, table::exp_d);
 }
-template <class V> GEMS_FN V floor_divide(V x, V y) {
-  if (y == V(0)) return x / y;
-  V m = fmod(x, y), q = (x - m) / y;
-  if (m != V(0) && ((y < V(0)) != (m < V(0)))) q -= V(1);
-  if (q == V(0)) return copysign(V(0), x / y);
+// Subtracts n = round(x / ln 2) times ln 2, in two parts (Cody-Waite; n * hi is exact). `scale` holds n + offset in its low bits.
+template <class V> GEMS_FN V exp_reduce(V x, V offset, bits_t<V>& scale) {
+  const V magic = layout<V>::round + offset;
+  V t = x * V(1.4426950408889634) + magic;
+  scale = as_bits(t);
+  V n = t - magic;
+  if constexpr (is_same<V, float>) return (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  else return (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+}
+// y * 2^n where `scale` holds n + 2 * bias: in two factors, so that results may be denormal or overflow.
+template <class V> GEMS_FN V scale_by_pow2(V y, bits_t<V> scale) {
+  constexpr int m = layout<V>::mantissa;
+  bits_t<V> half = scale >> 1;
+  return y * as_float<V>(half << m) * as_float<V>((scale - half) << m);
+}
+template <class V> GEMS_FN V exp(V x) {
+  constexpr bool f = is_same<V, float>;
+  bits_t<V> scale;
+  V r = exp_reduce(limit(x, V(f ? -104 : -746), V(f ? 89 : 710)), V(2 * layout<V>::bias), scale);
+  return scale_by_pow2((exp_tail(r) * r + V(1)) * r + V(1), scale);
+}
+template <class V> GEMS_FN V exp2(V x) {
+  constexpr bool f = is_same<V, float>;
+  const V magic = layout<V>::round + V(2 * layout<V>::bias);
+  V c = limit(x, V(f ? -151 : -1076), V(f ? 129 : 1025));
+  V t = c + magic;
+  V r = (c - (t - magic)) * V(0.69314718055994531);
+  return scale_by_pow2((exp_tail(r) * r + V(1)) * r + V(1), as_bits(t));
+}
+// e^x - 1 for x in a range where 2^(n - 1) is a normal number: 2 (2^(n-1) p + (2^(n-1) - 1/2)), p = e^r - 1.
+template <class V> GEMS_FN V expm1_bounded(V x) {
+  bits_t<V> scale;
+  V r = exp_reduce(x, V(layout<V>::bias - 1), scale);
+  V p = exp_tail(r) * (r * r) + r;
+  V s = as_float<V>(scale << layout<V>::mantissa);
+  V y = s * p + (s - V(0.5));
+  return y + y;
+}
+template <class V> GEMS_FN V expm1(V x) {
+  constexpr bool f = is_same<V, float>;
+  V y = expm1_bounded(limit(x, V(f ? -18 : -38), V(f ? 89 : 710)));
+  return select(abs(x) < layout<V>::least * V(f ? 16777216. : 9007199254740992.), x, y);  // keeps -0 and denormals
+}
+// tanh(a) = (e^2a - 1) / (e^2a + 1); float is 1 from 9.02 on, double from 19.1
+template <class V> GEMS_FN V tanh(V x) {
+  V a = abs(x), end = V(is_same<V, float> ? 10 : 20);
+  a = select(a > end, end, a);
+  V e = expm1_bounded(a + a);
+  return copysign(e / (e + V(2)), x);
+}
+
+// ---- logarithms: x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) ----
+template <class V> struct log_parts {
+  V e, f;
+};
+// For x in the normal range.
+template <class V> GEMS_FN log_parts<V> log_reduce(V x) {
+  typedef layout<V> L;
+  constexpr bits_t<V> root = is_same<V, float> ? 0x3f3504f3u : 0x3fe6a09e667f3bcdu;  // sqrt(1/2)
+  constexpr bits_t<V> one = 1;
+  constexpr bits_t<V> fraction = (one << L::mantissa) - 1, lift = (L::bias + 1) << L::mantissa;  // lift: no negative exponents
+  bits_t<V> d = as_bits(x) - root + lift;
+  V e = as_float<V>((d >> L::mantissa) + as_bits(L::round)) - (L::round + V(L::bias + 1));
+  return {e, as_float<V>((d & fraction) + root) - V(1)};
+}
+template <class V> GEMS_FN log_parts<V> log_reduce_any(V x) {
+  constexpr V up = is_same<V, float> ? 16777216. : 18014398509481984.;  // 2^24, 2^54
+  bool tiny = x < layout<V>::least;
+  log_parts<V> p = log_reduce(select(tiny, x * up, x));
+  p.e = p.e - select(tiny, V(is_same<V, float> ? 24 : 54), V(0));
+  return p;
+}
+// log(1 + f) = f + log_rest(f). float: -f^2/2 + f^3 p(f). double: fdlibm's s (f^2/2 + R(s^2)) - f^2/2, s = f / (2 + f).
+template <class V> GEMS_FN V log_rest(V f) {
+  V h = V(0.5) * f * f;
+  if constexpr (is_same<V, float>) {
+    return (f * f) * (f * poly(f, table::log_f)) - h;
+  } else {
+    V s = f / (V(2) + f), z = s * s;
+    return s * (h + z * poly(z, table::log_d)) - h;
+  }
+}
+// The natural logarithm from its parts; ln 2 in two parts, e * hi is exact.
+template <class V> GEMS_FN V log_join(log_parts<V> p) {
+  constexpr bool f = is_same<V, float>;
+  constexpr V hi = f ? 0.693359375 : 6.93147180369123816490e-01, lo = f ? -2.12194440e-4 : 1.90821492927058770002e-10;
+  return p.e * hi + (p.f + (log_rest(p.f) + p.e * lo));
+}
+// The values at 0 and below, infinity and NaN.
+template <class V> GEMS_FN V log_special(V x, V y) {
+  y = select(x < infinity<V>(), y, x);
+  return select(x > V(0), y, select(x == V(0), -infinity<V>(), nan<V>()));
+}
+template <class V> GEMS_FN V log(V x) { return log_special(x, log_join(log_reduce_any(x))); }
+template <class V> GEMS_FN V log2(V x) {
+  log_parts<V> p = log_reduce_any(x);
+  constexpr V hi = 1.4426950408889634074, lo = is_same<V, float> ? 1.92596299e-8 : 2.0355273740931033e-17;  // log2(e)
+  V l = log_rest(p.f);
+  return log_special(x, p.e + (p.f * hi + (p.f * lo + l * hi)));
+}
+template <class V> GEMS_FN V log10(V x) {
+  log_parts<V> p = log_reduce_any(x);
+  constexpr bool f = is_same<V, float>;
+  constexpr V hi = f ? 3.0078125e-1 : 3.01029995663611771306e-01, lo = f ? 2.48745663981195213739e-4 : 3.69423907715893078616e-13;
+  V l = (p.f + log_rest(p.f)) * V(0.43429448190325182765);
+  return log_special(x, p.e * hi + (l + p.e * lo));
+}
+// u = 1 + x loses c; log(1 + x) = log(u) with f corrected by c 2^-e (fdlibm's log1p).
+template <class V> GEMS_FN V log1p(V x) {
+  typedef layout<V> L;
+  V u = V(1) + x;
+  V c = select(x < V(1), x - (u - V(1)), V(1) - (u - x));
+  log_parts<V> p = log_reduce(u);
+  // 2^(1-e): the exponent field stays in range even for the largest u.
+  V scale = as_float<V>((bits_t<V>(L::bias + 1) << L::mantissa) - (as_bits(p.e + L::round) << L::mantissa));
+  p.f = p.f + c * (V(0.5) * scale);
+  V y = select(abs(x) < L::least, x, log_join(p));  // keeps -0 and denormals
+  y = select(x < infinity<V>(), y, x);
+  return select(x > V(-1), y, select(x == V(-1), -infinity<V>(), nan<V>()));
+}
+
+// ---- trigonometric functions: x = q pi/2 + r, |r| <= pi/4 ----
+template <class V> struct quadrant {
+  bits_t<V> q;
+  V r;
+};
+// float reduces in double: right up to 4e8, with or without FMA (q has at most 28 bits, the first two parts of pi/2 have 25).
+GEMS_FN quadrant<float> trig_reduce(float x) {
+  double t = x * 0.63661977236758134308 + layout<double>::round;
+  double n = t - layout<double>::round;
+  double r = ((x - n * 1.5707963109016418) - n * 1.5893254712295857e-08) - n * 6.123233995736766e-17;
+  return {(u32)as_bits(t), (float)r};
+}
+// fdlibm's three parts of 33 bits: q * part is exact for q of up to 20 bits.
+GEMS_FN quadrant<double> trig_reduce(double x) {
+  double t = x * 0.63661977236758134308 + layout<double>::round;
+  double n = t - layout<double>::round;
+  double r = ((x - n * 1.57079632673412561417e+00) - n * 6.077100506303966e-11) - n * 2.0222662487959506e-21;
+  return {as_bits(t), r};
+}
+template <class V> GEMS_FN bool trig_rare(V x) { return abs(x) > V(is_same<V, float> ? 4e8 : 1.6e6); }
+template <class V> GEMS_FN V sin_core(V r, V z) {
+  if constexpr (is_same<V, float>) return r * z * poly(z, table::sin_f) + r;
+  else return r * z * poly(z, table::sin_d) + r;
+}
+template <class V> GEMS_FN V cos_core(V z) {
+  if constexpr (is_same<V, float>) return z * z * poly(z, table::cos_f) + (V(1) - V(0.5) * z);
+  else return z * z * poly(z, table::cos_d) + (V(1) - V(0.5) * z);
+}
+// sin(r + q pi/2)
+template <class V> GEMS_FN V sin_quadrant(V r, bits_t<V> q) {
+  V z = r * r;
+  V y = select((q & 1) == 0, sin_core(r, z), cos_core(z));
+  return as_float<V>(as_bits(y) ^ ((q >> 1) << (sizeof(V) * 8 - 1)));
+}
+template <class V> GEMS_FN V sin(V x) {
+  quadrant<V> p = trig_reduce(x);
+  return select(x == V(0), x, sin_quadrant(p.r, p.q));  // keeps -0
+}
+template <class V> GEMS_FN V cos(V x) {
+  quadrant<V> p = trig_reduce(x);
+  return sin_quadrant(p.r, p.q + 1);
+}
+template <class V> GEMS_FN V tan(V x) {
+  quadrant<V> p = trig_reduce(x);
+  V z = p.r * p.r, s = sin_core(p.r, z), c = cos_core(z);
+  bool odd = (p.q & 1) != 0;
+  return select(x == V(0), x, select(odd, -c, s) / select(odd, s, c));
+}
+
+// ---- error function ----
+// float: x times one polynomial in x^2, shifted to [-1, 1] where Horner's scheme is stable. The limits make it +-1 from 3.92 on.
+GEMS_FN float erf_bounded(float x, float x2) {  // x2 = x * x
+  constexpr float end = 3.92f * 3.92f;
+  float u = select(x2 > end, end, x2) * (2.f / end) - 1.f;
+  return limit(x * poly(u, table::erf_f), -1.f, 1.f);
+}
+GEMS_FN float erf(float x) { return erf_bounded(x, x * x); }
+GEMS_FN double erf(double x) { return __builtin_erf(x); }
+
+// ---- powers ----
+// float in double: log2 to 2^-36, so that y log2(x) is good to 2^-28 or better and the result to little more than half an ULP.
+GEMS_FN float pow(float x, float y) {
+  double a = abs(x);  // a float's denormals are normal here
+  log_parts<double> p = log_reduce(a);
+  double l = p.e + p.f * poly(p.f, table::pow_log2);
+  l = select(a == 0., -infinity<double>(), l);
+  l = select(a < infinity<double>(), l, a);
+  double t = limit(limit((double)y, -1e30, 1e30) * l, -300., 300.);  // finite y: no 0 * infinity at a == 1
+  const double magic = layout<double>::round + 1023.;
+  double n = t + magic;
+  double b = poly(t - (n - magic), table::pow_exp2) * as_float<double>(as_bits(n) << 52);
+  float r = (float)b;
+  bool whole = round(y) == y, even = round(0.5f * y) == 0.5f * y;
+  r = as_float<float>(as_bits(r) | select(whole & !even, as_bits(x) & layout<float>::sign, 0u));
+  r = select((x < 0.f) & !whole & (a < infinity<double>()), nan<float>(), r);
+  return select((y == 0.f) | (x == 1.f), 1.f, r);
+}
+GEMS_FN double pow(double x, double y) { return __builtin_pow(x, y); }
+#endif  // !GEMS_DEVICE
+
+// ---- division with rounding ----
+// The sign of the divisor, as Python's %.
+template <class V> GEMS_FN V remainder_from(V r, V y) {  // r = fmod(x, y)
+  return select((r != V(0)) & ((y < V(0)) != (r < V(0))), r + y, r);
+}
+template <class V> GEMS_FN V remainder(V x, V y) { return remainder_from(fmod(x, y), y); }
+// ATen's div_floor (c10/util/generic_math.h), which follows Python's //: from the exact remainder, not floor of the quotient.
+template <class V> GEMS_FN V floor_divide_from(V m, V x, V y) {  // m = fmod(x, y)
+  V q = (x - m) / y;
+  q = select((m != V(0)) & ((y < V(0)) != (m < V(0))), q - V(1), q);
   V f = floor(q);
-  return q - f > V(0.5) ? f + V(1) : f;
+  f = select(q - f > V(0.5), f + V(1), f);
+  f = select(q == V(0), copysign(V(0), x / y), f);
+  return select(y == V(0), x / y, f);
 }
+template <class V> GEMS_FN V floor_divide(V x, V y) { return floor_divide_from(fmod(x, y), x, y); }
 
+// ---- activations and their slopes ----
+template <class V> GEMS_FN V sigmoid(V x) { return V(1) / (V(1) + exp(-x)); }
 template <class V> GEMS_FN V silu(V x) { return x / (V(1) + exp(-x)); }
-template <class V> GEMS_FN V gelu(V x) { return V(0.5) * x * (V(1) + erf(x * V(0.70710678118654752440))); }
-template <class V> GEMS_FN V gelu_tanh(V x) {
-  V u = V(0.79788456080286535588) * (x + V(0.044715) * x * x * x);
-  return V(0.5) * x * (V(1) + tanh(u));
+// erf(x / sqrt(2))
+template <class V> GEMS_FN V erf_normal(V x) {
+#if !GEMS_DEVICE
+  if constexpr (is_same<V, float>) return erf_bounded(x * 0.70710678118654752440f, 0.5f * (x * x));
+#endif
+  return erf(x * V(0.70710678118654752440));
 }
+template <class V> GEMS_FN V gelu(V x) { return V(0.5) * x * (V(1) + erf_normal(x)); }
 template <class V> GEMS_FN V gelu_slope(V x) {
-  V cdf = V(0.5) * (V(1) + erf(x * V(0.70710678118654752440)));
-  return cdf + x * V(0.39894228040143267794) * exp(V(-0.5) * x * x);
+  V cdf = V(0.5) * (V(1) + erf_normal(x)), pdf = exp(V(-0.5) * x * x) * V(0.39894228040143267794);
+  return cdf + x * pdf;
+}
+template <class V> GEMS_FN V gelu_tanh(V x) {
+  V inner = V(0.79788456080286535588) * (x + V(0.044715) * x * x * x);
+  return V(0.5) * x * (V(1) + tanh(inner));
 }
 template <class V> GEMS_FN V gelu_tanh_slope(V x) {
   const V beta = V(0.79788456080286535588), kappa = V(0.044715);
   V x2 = x * x, t = tanh(beta * (x + kappa * x2 * x));
-  return V(0.5) * (V(1) + t) + V(0.5) * x * (V(1) - t * t) * beta * (V(1) + V(3) * kappa * x2);
+  V inner_slope = beta * (V(1) + V(3) * kappa * x2);
+  return V(0.5) * (V(1) + t) + V(0.5) * x * (V(1) - t * t) * inner_slope;
 }
+
 }  // namespace gems

@@ -4,5 +4,5 @@ struct clamp {
                                            "clamp.Tensor_out=clamp_tensor_out",
                                    .in = 3, .types = "fdli", .missing = "- -inf inf",
                                    .doc = "min(max(self, lo), hi); NaN of any operand stays"};
-  template <class V> GEMS_FN V operator()(V x, V lo, V hi) const { return gems::minimum(gems::maximum(x, lo), hi); }
+  template <class V> GEMS_FN V operator()(V x, V lo, V hi) const { return gems::clamp(x, lo, hi); }
 };

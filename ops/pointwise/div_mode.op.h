@@ -8,4 +8,6 @@ struct div_mode {
   template <class V> GEMS_FN V operator()(V x, V y, V mode) const {
     return mode == V(0) ? gems::trunc(x / y) : gems::floor_divide(x, y);
   }
+  template <class V> GEMS_FN bool rare(V x, V y, V mode) const { return (mode != V(0)) & gems::fmod_rare(x, y); }
+  template <class V> GEMS_FN V slow(V x, V y, V) const { return gems::floor_divide_from(gems::exact::fmod(x, y), x, y); }
 };

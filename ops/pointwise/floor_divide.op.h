@@ -7,4 +7,6 @@ struct floor_divide {
                                    .in = 2, .samples = {0.5, 4},
                                    .doc = "floor(self / other); integers run natively (division by zero is an error)"};
   template <class V> GEMS_FN V operator()(V x, V y) const { return gems::floor_divide(x, y); }
+  template <class V> GEMS_FN bool rare(V x, V y) const { return gems::fmod_rare(x, y); }
+  template <class V> GEMS_FN V slow(V x, V y) const { return gems::floor_divide_from(gems::exact::fmod(x, y), x, y); }
 };

@@ -8,4 +8,6 @@ struct remainder {
                                    .in = 2, .samples = {0.5, 4},
                                    .doc = "remainder with the sign of other; integers run natively (division by zero is an error)"};
   template <class V> GEMS_FN V operator()(V x, V y) const { return gems::remainder(x, y); }
+  template <class V> GEMS_FN bool rare(V x, V y) const { return gems::fmod_rare(x, y); }
+  template <class V> GEMS_FN V slow(V x, V y) const { return gems::remainder_from(gems::exact::fmod(x, y), y); }
 };

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Fits the polynomials of kernels/lang/math.h and writes kernels/lang/math_tables.h.
+
+    tools/fit_math.py            write the tables, print each fit's error
+    tools/fit_math.py --check    compare with the tables in the tree; exit status 1 if they differ
+
+Method: minimax (Remez exchange on a Chebyshev grid, 50 digits, mpmath) of a weighted error. Coefficients are rounded to the
+target type one after the other, the lowest power first, and the remaining ones fitted again after each rounding if that helps. Deterministic: the same tables on every machine.
+"""
+
+import argparse
+import pathlib
+import struct
+import sys
+
+import mpmath as mp
+
+mp.mp.dps = 50
+OUT = pathlib.Path(__file__).resolve().parent.parent / "kernels" / "lang" / "math_tables.h"
+LN2 = mp.log(2)
+QUARTER_PI = mp.pi / 4
+
+
+def chebyshev_grid(lo, hi, n):
+    return [(lo + hi) / 2 - (hi - lo) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * n)) for k in range(n)]
+
+
+def horner(coefficients, x):
+    r = mp.mpf(0)
+    for c in reversed(coefficients):
+        r = r * x + c
+    return r
+
+
+def alternation(errors, count):
+    """Indices of `count` extrema of alternating sign, the largest ones, out of the errors on the grid."""
+    runs = []  # (index of the extremum) of each run of equal sign
+    for i, e in enumerate(errors):
+        if runs and (errors[runs[-1]] > 0) == (e > 0):
+            if abs(e) > abs(errors[runs[-1]]):
+                runs[-1] = i
+        else:
+            runs.append(i)
+    while len(runs) > count:
+        # Drop the weaker end; dropping inside would break the alternation.
+        runs.pop(0 if abs(errors[runs[0]]) < abs(errors[runs[-1]]) else -1)
+    return runs
+
+
+def remez(xs, target, weight, fixed, count):
+    """Coefficients of powers len(fixed)..count-1 that minimise max |weight * (target - polynomial)| over xs."""
+    first, free = len(fixed), count - len(fixed)
+    rest = [t - horner(fixed, x) for t, x in zip(target, xs)]
+    # Where x^first is about zero the free coefficients have no say: only the other points count once some are fixed.
+    edge = mp.mpf("0.05") * max(abs(x) for x in xs) if first else 0
+    usable = [i for i, x in enumerate(xs) if abs(x) >= edge]
+    sign = [-1 if first % 2 and x < 0 else 1 for x in xs]  # the error alternates relative to x^first
+    picked = [usable[k * (len(usable) - 1) // free] for k in range(free + 1)]  # the grid is already denser at its ends
+    best, smallest = None, mp.inf
+    for _ in range(40):
+        a = mp.matrix(free + 1, free + 1)
+        b = mp.matrix(free + 1, 1)
+        for row, i in enumerate(picked):
+            for k in range(free):
+                a[row, k] = xs[i] ** (first + k)
+            a[row, free] = (-1) ** row * sign[i] / weight[i]
+            b[row] = rest[i]
+        solution = mp.lu_solve(a, b)
+        coefficients = [solution[k] for k in range(free)]
+        errors = [weight[i] * sign[i] * (rest[i] - xs[i] ** first * horner(coefficients, xs[i])) for i in usable]
+        worst = max(abs(e) for e in errors)
+        if worst < smallest:
+            best, smallest = coefficients, worst
+        extrema = alternation(errors, free + 1)
+        if worst <= abs(solution[free]) * mp.mpf("1.001") or len(extrema) < free + 1:
+            break
+        picked = [usable[i] for i in extrema]
+    return best
+
+
+def to_float(x):
+    return struct.unpack("f", struct.pack("f", float(x)))[0]
+
+
+def fit(f, lo, hi, count, weight, kind, grid=24):
+    """`count` coefficients, lowest power first, rounded to `kind` (float or double), and the largest weighted error."""
+    xs = chebyshev_grid(mp.mpf(lo), mp.mpf(hi), grid * count)
+    target = [f(x) for x in xs]
+    ws = [abs(weight(x)) for x in xs]
+
+    def worst(coefficients):
+        return max(w * abs(t - horner(coefficients, x)) for w, t, x in zip(ws, target, xs))
+
+    current = remez(xs, target, ws, [], count)
+    for k in range(count):
+        current[k] = mp.mpf(to_float(current[k]) if kind == "float" else float(current[k]))
+        if k + 1 < count:
+            again = current[: k + 1] + remez(xs, target, ws, current[: k + 1], count)
+            current = min(current, again, key=worst)
+    return current, worst(current)
+
+
+# Grid points never hit zero exactly (even counts), but quotients lose digits near it: 50 digits leave more than 30.
+def exp_tail(r):
+    return (mp.expm1(r) - r) / r**2
+
+
+def log_tail(f):
+    return (mp.log1p(f) - f + f**2 / 2) / f**3
+
+
+def atanh_tail(z):  # log(1 + f) = 2 atanh(s), s = f / (2 + f), z = s * s
+    s = mp.sqrt(z)
+    return (2 * mp.atanh(s) - 2 * s) / s**3
+
+
+def sin_tail(z):
+    r = mp.sqrt(z)
+    return (mp.sin(r) - r) / r**3
+
+
+def cos_tail(z):
+    return (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2
+
+
+ERF_END = mp.mpf("3.92")  # erf rounds to 1 in float from here on
+
+
+def erf_shifted(u):  # erf(x) / x as a function of u = 2 (x / end)^2 - 1
+    x = ERF_END * mp.sqrt((u + 1) / 2)
+    return mp.erf(x) / x
+
+
+def tables():
+    half_ln2 = LN2 / 2 * mp.mpf("1.0001")
+    sqrt_lo, sqrt_hi = mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(2) - 1
+    z_end = QUARTER_PI**2 * mp.mpf("1.0001")
+    s_end = (sqrt_hi / (2 + sqrt_hi)) ** 2 * mp.mpf("1.0001")
+
+    def expm1_weight(r):
+        return r**2 / mp.expm1(r)
+
+    def log_weight(f):
+        return f**3 / mp.log1p(f)
+
+    def sin_weight(z):
+        return z ** mp.mpf("1.5") / mp.sin(mp.sqrt(z))
+
+    def cos_weight(z):
+        return z**2 / mp.cos(mp.sqrt(z))
+
+    def atanh_weight(z):
+        return z ** mp.mpf("1.5") / (2 * mp.atanh(mp.sqrt(z)))
+
+    tiny = mp.mpf("1e-12")
+    return [
+        ("exp_f", "float", "q in e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2; relative to e^r - 1", exp_tail, -half_ln2, half_ln2, 5, expm1_weight),
+        ("exp_d", "double", "the same in double", exp_tail, -half_ln2, half_ln2, 10, expm1_weight),
+        ("log_f", "float", "p in log(1 + f) = f - f^2/2 + f^3 p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative to log(1 + f)", log_tail, sqrt_lo,
+         sqrt_hi, 8, log_weight),
+        ("log_d", "double", "p in log(1 + f) = 2s + s^3 p(s^2), s = f / (2 + f); relative to log(1 + f)", atanh_tail, tiny, s_end, 7, atanh_weight),
+        ("sin_f", "float", "p in sin(r) = r + r^3 p(r^2), |r| <= pi/4; relative", sin_tail, tiny, z_end, 3, sin_weight),
+        ("cos_f", "float", "p in cos(r) = 1 - r^2/2 + r^4 p(r^2), |r| <= pi/4; relative", cos_tail, tiny, z_end, 3, cos_weight),
+        ("sin_d", "double", "the same in double", sin_tail, tiny, z_end, 6, sin_weight),
+        ("cos_d", "double", "the same in double", cos_tail, tiny, z_end, 6, cos_weight),
+        ("erf_f", "float", "p in erf(x) = x p(2 (x / 3.92)^2 - 1), |x| <= 3.92; relative", erf_shifted, mp.mpf(-1) + tiny, mp.mpf(1), 16,
+         lambda u: 1 / erf_shifted(u)),
+        ("pow_log2", "double", "p in log2(1 + f) = f p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative; for float powers in double",
+         lambda f: mp.log1p(f) / LN2 / f, sqrt_lo, sqrt_hi, 13, lambda f: f * LN2 / mp.log1p(f)),
+        ("pow_exp2", "double", "2^r, |r| <= 1/2; relative; for float powers in double", lambda r: mp.power(2, r), mp.mpf(-1) / 2, mp.mpf(1) / 2, 7,
+         lambda r: mp.power(2, -r)),
+    ]
+
+
+HEADER = """\
+// Polynomial coefficients of kernels/lang/math.h, lowest power first. Written by tools/fit_math.py: don't edit.
+// "error" is the largest weighted error of the rounded coefficients in exact arithmetic; half an ULP of float is 6e-8, of double 1.1e-16.
+#pragma once
+
+namespace gems::table {
+"""
+
+
+def literal(c, kind):
+    return f"{float(c):.9g}f" if kind == "float" else f"{float(c):.17g}"
+
+
+def render():
+    lines = [HEADER]
+    for name, kind, doc, f, lo, hi, count, weight in tables():
+        coefficients, worst = fit(f, lo, hi, count, weight, kind)
+        print(f"{name:10s} {kind:6s} {count:2d} coefficients, error {mp.nstr(worst, 3)}", flush=True)
+        texts = [literal(c, kind) for c in coefficients]
+        texts = [t if "." in t or "e" in t else t.replace("f", ".f") if t.endswith("f") else t + "." for t in texts]
+        lines.append(f"// {doc}: error {mp.nstr(worst, 3)}")
+        row = f"inline constexpr {kind} {name}[] = {{"
+        rows = []
+        for i, t in enumerate(texts):
+            piece = t + (", " if i + 1 < len(texts) else "};")
+            if len(row) + len(piece) > 128:
+                rows.append(row.rstrip())
+                row = "    "
+            row += piece
+        lines.append("\n".join([*rows, row]) + "\n")
+    lines.append("}  // namespace gems::table\n")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the tables in the tree instead of writing them")
+    check = parser.parse_args().check
+    text = render()
+    if not check:
+        OUT.write_text(text)
+    elif OUT.read_text() != text:
+        print(f"{OUT.name} differs from what fit_math.py computes", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
