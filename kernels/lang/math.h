@@ -4,7 +4,7 @@
 // host they are branch-free scalar text that g++ vectorises for each instruction set: no calls, no loops, selections instead of
 // branches. Coefficients are our own minimax fits (tools/fit_math.py -> math_tables.h); the reductions are the classical ones of
 // Cody and Waite, "Software Manual for the Elementary Functions" (1980), and of fdlibm where named. NaN and infinities come out as C's
-// libm has them. Double pow, erf and fmod call libm: correct, but scalar.
+// libm has them. Double pow and fmod call libm: correct, but scalar.
 //
 // Largest error in ULP, measured against MPFR-checked libm in long double by tests/cpp/math_test.cpp (limits there):
 // see the table `kLimits` in that file.
@@ -349,7 +349,14 @@ GEMS_FN float erf_bounded(float x, float x2) {  // x2 = x * x
   return limit(x * poly(u, table::erf_f), -1.f, 1.f);
 }
 GEMS_FN float erf(float x) { return erf_bounded(x, x * x); }
-GEMS_FN double erf(double x) { return __builtin_erf(x); }
+// double: below 1 as above, unshifted; from 1 on by erfc(a) = e^(-a^2) times a smooth function of a.
+GEMS_FN double erf(double x) {
+  double a = abs(x), z = x * x;
+  double small = x * poly(select(a > 1., 1., z), table::erf_d);
+  double b = limit(a, 1., 6.);
+  double big = copysign(1. - exp(-(b * b)) * poly((b - 2.) / (b + 2.), table::erfcx_d), x);
+  return select(a < 1., small, big);
+}
 
 // ---- powers ----
 // float in double: log2 to 2^-35.8, so that y log2(x) is good to 2^-28.8 and the result to little more than half an ULP. What depends
