@@ -26,7 +26,8 @@ ALLOWED = {
         ("gems/", "kernels/simd/", "kernels/lang/", "backends/cpu/", "op_table.inc", "op_hash.h"),
         TORCH + PYTHON + CHIP,
     ),
-    "backends/cuda/": (("gems/", "backends/cuda/"), TORCH + PYTHON),
+    # Argument structs are read by the host that fills them and by the kernel text.
+    "backends/cuda/": (("gems/", "backends/cuda/", "kernels/simt/team_args.cuh"), TORCH + PYTHON),
     "bindings/torch/": (("gems/", "core/", "bindings/torch/"), CHIP),
 }
 OURS = ("gems/", "core/", "kernels/", "ops/", "backends/", "bindings/", "op_table.inc", "op_hash.h", "gen/")

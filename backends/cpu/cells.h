@@ -12,9 +12,6 @@ typedef struct gems_cpu_cells {
   gems_any_fn fn[GEMS_CELL_TYPES][GEMS_CELL_KINDS];
 } gems_cpu_cells;
 
-// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons).
-typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
-
 // kernels/simd/units/convert.cpp: dense blocks between storage types, table[src dtype][dst dtype]; null where both are the same
 // or one isn't served. `src == dst` is fine where both types have the same size.
 typedef void (*gems_convert_fn)(const void* src, void* dst, size_t n);
@@ -22,3 +19,46 @@ enum { GEMS_CONVERT_DTYPES = 16 };
 typedef struct gems_convert_table {
   gems_convert_fn fn[GEMS_CONVERT_DTYPES][GEMS_CONVERT_DTYPES];
 } gems_convert_table;
+
+// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons).
+typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
+
+// reduce. Accumulator slots: one a declared output in the compute type A, or with an index: slot 0 the value (A), slot 1 the index (int64).
+// The truth cell (GEMS_CELL_BOOL; any, all) works on bytes 0 and 1.
+//   INNER: acc[s][r] = fold of row r, in[k] + r * row_step[k], n dense elements;  OUTER: acc[s][j] = fold of column j over `rows` rows of
+//   n dense elements. Both start from the identity; with an index positions count from `base`. row_step in elements.
+//   COMBINE: acc[s][j] = combine(acc[s][j], x[s][j]), acc before x.  FINISH (null with an index): acc[s][j] = finish(acc[s][j], count).
+// ABSENT outputs have their slots too.
+enum { GEMS_REDUCE_INNER, GEMS_REDUCE_OUTER, GEMS_REDUCE_COMBINE, GEMS_REDUCE_FINISH };
+enum { GEMS_REDUCE_TILE = 1024 }; // most columns of one OUTER call
+typedef void (*gems_reduce_leaf)(const void* const* in, const ptrdiff_t* row_step, size_t rows, size_t n, int64_t base, void* const* acc);
+typedef void (*gems_reduce_combine)(void* const* acc, const void* const* x, size_t n);
+typedef void (*gems_reduce_finish)(void* const* acc, size_t n, double count);
+
+// row, kind 0: `rows` rows of n elements. Inputs are dense in the compute type, outputs dense in their own dtype; steps lead from one row
+// to the next, in bytes. Statistics (role s) are one value of the compute type a row. Null: ABSENT.
+typedef struct gems_row_args {
+  const void* in[GEMS_MAX_OPERANDS];
+  void* out[GEMS_MAX_OPERANDS];
+  ptrdiff_t in_step[GEMS_MAX_OPERANDS], out_step[GEMS_MAX_OPERANDS];
+  void* cache[GEMS_MAX_OPERANDS];            // of input k (role r): room for one row, for values that replace it
+  gems_convert_fn store[GEMS_MAX_OPERANDS];  // from the compute type to output o's dtype and back; null where they are the same
+  gems_convert_fn load[GEMS_MAX_OPERANDS];
+  int out_size[GEMS_MAX_OPERANDS];           // bytes of an element of output o
+  size_t rows, n;
+  const gems_scalar* par;
+} gems_row_args;
+typedef void (*gems_row_fn)(const gems_row_args* args);
+
+// scan. The carry is kept in W: double for float32, else the compute type. Steps in elements; out may be in.
+//   INNER: each of `rows` rows of n elements, carry[r];  OUTER: down the columns of `rows` rows, carry[j]. Both update the carry.
+//   TOTAL: carry[r] = combine(carry[r], all of row r), nothing stored.
+//   CARRY: with rows = 0 carry[j] = identity, with rows = 1 carry[j] = combine(carry[j], in[j]), `in` of type W.
+enum { GEMS_SCAN_INNER, GEMS_SCAN_OUTER, GEMS_SCAN_TOTAL, GEMS_SCAN_CARRY };
+typedef void (*gems_scan_fn)(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n, void* carry);
+
+// kernels/simd/units/accumulate.cpp: acc[i] += x[i] on dense blocks.
+typedef struct gems_accumulate_table {
+  void (*f32)(float* acc, const float* x, size_t n);
+  void (*f64)(double* acc, const double* x, size_t n);
+} gems_accumulate_table;

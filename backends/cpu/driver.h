@@ -15,7 +15,6 @@ gems_status unsupported(const char* reason);           // static text
 gems_status failed(const std::string& text);
 
 // Dense block conversion, any served dtype to any; nullptr when the types are equal (use memcpy).
-typedef void (*gems_convert_fn)(const void* src, void* dst, size_t n);
 gems_convert_fn convert_fn(int src_dtype, int dst_dtype);
 
 inline int cell_type(int compute) {

@@ -184,10 +184,30 @@ void walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t b
 
 }  // namespace
 
+// Dense operands in the compute type, too few for several threads: one call of the block function, nothing to prepare.
+static bool run_at_once(const gems_call* call) {
+  const gems_iter& it = call->it;
+  if (!it.contiguous || it.numel > kGrain) return false;
+  const int compute = call->compute;
+  const int result = static_cast<rule>(call->op->rule) == rule::boolean ? int{GEMS_BOOL} : compute;
+  if (call->t[0].dtype != result) return false;
+  const void* in[kMaxIn];
+  for (int k = 0; k < call->nin; k++) {
+    const gems_tensor& t = call->t[1 + k];
+    if (t.dtype != compute || (t.flags & GEMS_T_SCALAR)) return false;
+    in[k] = t.data;
+  }
+  const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][0]);
+  if (!block) return false;
+  block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par);
+  return true;
+}
+
 gems_status run_pointwise(const gems_call* call) {
   const gems_iter& it = call->it;
   if (it.numel == 0) return GEMS_OK;
   if (call->nin > kMaxIn || call->nout != 1) return unsupported("pointwise: number of operands");
+  if (run_at_once(call)) return GEMS_OK;
   Walk w;
   w.call = call;
   w.nin = call->nin;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/cuda/driver.h"
@@ -86,7 +87,7 @@ struct DeviceState : Device {
 // Compile-only runs (check.cpp): planners run as ever, kernels are compiled and looked at, nothing is launched.
 struct Check {
   DeviceState* device;
-  void (*on_kernel)(Check*, const KernelSource&, const std::string& unit, const std::string& error, const std::string& cubin);
+  void (*on_kernel)(Check*, const KernelSource&, const std::string& unit);
   OwnedKernel fake;
 };
 constexpr int kCheckDevice = 127;  // device_index of tensors in such a run: beyond every real device's
@@ -103,7 +104,7 @@ ThreadState& thread_state();
 gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
 
-// jit.cpp
+// unit.cpp
 std::string unit_text(const KernelSource& src);
 std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit);
 std::vector<std::string> compile_options(const std::string& arch);

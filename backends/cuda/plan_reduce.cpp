@@ -81,7 +81,10 @@ template <int NOUT, int NIN> void fill(const gems_call* c, ReducePlan* p, int64_
   for (int d = 0; d < a->ndim; d++) a->units *= a->size[d];
   a->small = a->units <= 0x7fffffff;
   for (int d = 0; d < a->ndim; d++)
-    if (a->small && a->size[d] > 0) a->div[d] = fast_div_of(uint32_t(a->size[d]));
+    if (a->small && a->size[d] > 0) {
+      const DivConstants k = div_constants(uint32_t(a->size[d]));
+      a->div[d] = {k.d, k.mul, k.shift};
+    }
   a->count = {double(reduced), float(reduced)};
   p->single = a->ndim == 1;
 }
@@ -181,18 +184,18 @@ const Kernel* kernel_of(const gems_call* c, const Device* dev, const ReducePlan&
 
 gems_status run_reduce(const gems_call* call) {
   const Device* dev = device_of(call);
-  if (!dev) return GEMS_FAILED;
+  if (!dev) return GEMS_UNSUPPORTED;
   ReducePlan p;
   gems_status s = plan_reduce(call, *dev, &p);
   if (s != GEMS_OK || p.outputs == 0) return s;
   const Kernel* main = kernel_of(call, dev, p, p.main.key, false);
-  if (!main) return GEMS_FAILED;
+  if (!main) return GEMS_UNSUPPORTED;
   if (p.splits == 1) return launch(call, main, p.main.grid_x, 1, 1, unsigned(p.main.block), 0, p.main.args);
 
   p.finish.args_size = p.main.args_size;
   p.finish.key = team_key(call, p.flags(call, true) | uint32_t(p.finish.block == 256) << 28);
   const Kernel* finish = kernel_of(call, dev, p, p.finish.key, true);
-  if (!finish) return GEMS_FAILED;
+  if (!finish) return GEMS_UNSUPPORTED;
   void* handle = nullptr;
   void* partial = scratch(call, size_t(p.outputs) * size_t(p.splits) * simt::kStateBytes(call->nout), &handle);
   if (!partial) return failed("no device memory for partial results");

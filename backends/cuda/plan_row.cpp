@@ -16,13 +16,11 @@ struct RowVariant {
   bool full = false;
   uint32_t given = 0;
   int max_block = 256;
-  int registers = 0;  // that hold the row in each thread
 
   uint32_t flags(bool f64) const {  // vpt <= 32, vec <= 8, lanes <= 32, column_by <= 32
     uint32_t vpt_code = vpt ? log2_of(vpt) + 1 : 0, team = column_by ? 8 + log2_of(column_by) : lanes ? log2_of(lanes) + 1 : 0;
-    bool roomy = registers > 32;
     return vpt_code | team << 3 | uint32_t(log2_of(vec)) << 7 | uint32_t(full) << 9 | uint32_t(log2_of(max_block)) << 10 |
-           uint32_t(f64) << 14 | uint32_t(roomy) << 15 | given << 16;
+           uint32_t(f64) << 14 | given << 16;
   }
 };
 
@@ -59,8 +57,7 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
       v.column_by = n > 512 || rows < 32 * latency_rows ? 32 : n > 128 ? 16 : 4;
       if (n < v.column_by) v.column_by = 4;
       v.vpt = int(pow2_ceil(ceil_div(n < (1 << 20) ? n : (1 << 20), v.column_by)));
-      v.registers = v.vpt * word_bytes / 4;
-      if (v.registers > 32) v.vpt = 0, v.registers = 0;
+      if (v.vpt > 16 || v.vpt * word_bytes / 4 > 32) v.vpt = 0;  // with 32 strided addresses 64 registers spill
       v.full = v.vpt > 0 && n == int64_t(v.vpt) * v.column_by;
       v.max_block = kColumnWidth * v.column_by;
       return v;
@@ -90,15 +87,13 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
     const int limit = v.max_block == 1024 ? 36 : 64;
     if (v.vpt > 32 || int64_t(v.vpt) * v.vec * bytes / 4 > limit || v.vpt * v.vec > 64) v.vpt = 0, v.max_block = 1024;
   }
-  v.registers = v.vpt * v.vec * bytes / 4;
   return v;
 }
 
 KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVariant& v) {
   std::string team = v.column_by ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
                                  : "gems::simt::Team<" + std::to_string(v.lanes) + ">";
-  // At most 64 registers where the cached row leaves room: two kilothreads' worth of latency hiding instead of one block.
-  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + ", " + std::to_string(v.registers > 32 ? 1 : 1024 / v.max_block) + ")";
+  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + ")";
   std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") + ", " + team + ", " +
                      std::to_string(v.vpt) + ", " + std::to_string(v.vec) + ", " + (v.full ? "true" : "false") + ", " +
                      std::to_string(v.given) + "u" + operand_types(c) + ">(a);";
@@ -155,7 +150,7 @@ gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, Kern
 
 gems_status run_row(const gems_call* call) {
   const Device* dev = device_of(call);
-  if (!dev) return GEMS_FAILED;
+  if (!dev) return GEMS_UNSUPPORTED;
   TeamPlan plan;
   gems_status s = plan_row(call, *dev, &plan, nullptr);
   if (s != GEMS_OK) return s;
@@ -165,7 +160,7 @@ gems_status run_row(const gems_call* call) {
     KernelSource src;
     plan_row(call, *dev, &plan, &src);
     k = build_kernel(dev, plan.key, src);
-    if (!k) return GEMS_FAILED;
+    if (!k) return GEMS_UNSUPPORTED;
   }
   return launch(call, k, plan.grid_x, 1, 1, unsigned(plan.block), 0, plan.args);
 }

@@ -90,19 +90,19 @@ const Kernel* kernel_of(const gems_call* c, const Device* dev, const ScanPlan& p
 
 gems_status run_scan(const gems_call* call) {
   const Device* dev = device_of(call);
-  if (!dev) return GEMS_FAILED;
+  if (!dev) return GEMS_UNSUPPORTED;
   ScanPlan p;
   gems_status s = plan_scan(call, *dev, &p);
   if (s != GEMS_OK || p.rows == 0 || call->it.numel == 0) return s;
   const unsigned block = unsigned(p.plan.block);
   if (p.splits == 1) {
     const Kernel* k = kernel_of(call, dev, p, p.columns ? kColumns : kRows);
-    return k ? launch(call, k, p.plan.grid_x, 1, 1, block, 0, p.plan.args) : GEMS_FAILED;
+    return k ? launch(call, k, p.plan.grid_x, 1, 1, block, 0, p.plan.args) : GEMS_UNSUPPORTED;
   }
   const Kernel* totals = kernel_of(call, dev, p, kTotals);
   const Kernel* middle = totals ? kernel_of(call, dev, p, kScanOfTotals) : nullptr;
   const Kernel* segments = middle ? kernel_of(call, dev, p, kSegments) : nullptr;
-  if (!segments) return GEMS_FAILED;
+  if (!segments) return GEMS_UNSUPPORTED;
   void* handle = nullptr;
   const size_t width = call->compute == GEMS_F32 ? 4 : 8;
   p.args()->partial = scratch(call, size_t(p.rows) * size_t(p.splits) * width, &handle);

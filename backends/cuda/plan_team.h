@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "backends/cuda/geometry.h"
 #include "backends/cuda/jit.h"
 #include "kernels/simt/team_args.cuh"
 
@@ -33,12 +34,6 @@ constexpr int log2_of(int64_t pow2) {
   int n = 0;
   while (pow2 > 1) pow2 /= 2, n++;
   return n;
-}
-
-inline simt::FastDiv fast_div_of(uint32_t d) {  // 1 <= d < 2^31
-  uint32_t s = 0;
-  while ((uint64_t(1) << s) < d) s++;
-  return {d, uint32_t((((uint64_t(1) << 32) * ((uint64_t(1) << s) - d)) / d) + 1), s};
 }
 
 inline bool is_absent(const gems_tensor& t) { return (t.flags & GEMS_T_ABSENT) != 0; }

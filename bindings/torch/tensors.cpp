@@ -92,20 +92,18 @@ at::Tensor allocate(c10::IntArrayRef sizes, int dtype, c10::Device device) {
   return make(sizes, nullptr, n, dtype, device);
 }
 
-namespace {
-using StreamFn = int (*)(int32_t, void**);  // aoti_torch_get_current_cuda_stream: stable C name, in libtorch_cuda only
-StreamFn stream_fn() {
-  static const StreamFn fn = reinterpret_cast<StreamFn>(dlsym(RTLD_DEFAULT, "aoti_torch_get_current_cuda_stream"));
-  return fn;
-}
-}  // namespace
-
 void* current_stream(int device_type, int device_index) {
   if (device_type != GEMS_CUDA) return nullptr;
+  // A C function of libtorch_cuda, which Python loads without making its symbols global: asked for by file name, not linked, so that
+  // one binary serves torch builds with and without CUDA.
+  using StreamFn = int (*)(int32_t, void**);
+  static const StreamFn fn = [] {
+    void* lib = dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_NOLOAD);
+    return reinterpret_cast<StreamFn>(lib ? dlsym(lib, "aoti_torch_get_current_cuda_stream") : nullptr);
+  }();
+  TORCH_CHECK(fn, "flag_gems: libtorch_cuda.so has no aoti_torch_get_current_cuda_stream; remedy: flag_gems.disable(), or torch 2.11 and newer");
   void* s = nullptr;
-  static StreamFn fn = stream_fn();
-  if (!fn) fn = stream_fn();
-  if (fn) fn(device_index, &s);
+  fn(device_index, &s);
   return s;
 }
 

@@ -9,7 +9,7 @@
 namespace gems::torch_binding {
 
 // The tensor must outlive the view. Data pointers are const here; outputs get theirs through `writable`.
-inline void view(const at::Tensor& t, gems_tensor& g) {
+C10_ALWAYS_INLINE void view(const at::Tensor& t, gems_tensor& g) {
   const c10::TensorImpl* impl = t.unsafeGetTensorImpl();
   const auto sizes = impl->sizes();
   g.data = const_cast<void*>(t.const_data_ptr());

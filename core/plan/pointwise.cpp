@@ -132,7 +132,7 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
   // 3. shape and layout
   if (simple) {
     out.ndim = lead->ndim;
-    std::memcpy(out.sizes, lead->sizes, sizeof(int64_t) * lead->ndim);
+    for (int d = 0; d < lead->ndim; d++) out.sizes[d] = lead->sizes[d];
     bool contiguous = true, same = true;
     for (int k = 0; k < nin; k++) {
       const gems_tensor& t = in[k];

@@ -34,7 +34,9 @@ template <class F, class A, class IX, bool INDEXED = is_indexed<F>> struct Fold 
     for (int o = 0; o < NOUT; o++) a.v[o] = F::combine(a.v[o], b.v[o]);
     return a;
   }
-  template <class T, int O> static GEMS_FN T result(const State& s, A count) { return to<T>(F::finish(s.v[O], count)); }
+  template <class T, int O> static GEMS_FN stored_t<T> result(const State& s, A count) {
+    return store_as<T>(F::finish(s.v[O], count));
+  }
 };
 template <class F, class A, class IX> struct Fold<F, A, IX, true> {
   struct State {
@@ -53,9 +55,9 @@ template <class F, class A, class IX> struct Fold<F, A, IX, true> {
     bool take = (b.i >= 0) & ((a.i < 0) | F::better(b.v, a.v) | lower);
     return take ? b : a;
   }
-  template <class T, int O> static GEMS_FN T result(const State& s, A) {
-    if constexpr (F::decl.out == 2 && O == 0) return to<T>(s.v);
-    else return to<T>((i64)s.i);
+  template <class T, int O> static GEMS_FN stored_t<T> result(const State& s, A) {
+    if constexpr (F::decl.out == 2 && O == 0) return store_as<T>(s.v);
+    else return store_as<T>((i64)s.i);
   }
 };
 
@@ -63,7 +65,7 @@ template <class F, class A, class IX, int O, class... T, class Args>
 GEMS_FN void write_results(const Args& a, const typename Fold<F, A, IX>::State& s, const i64* off, int element) {
   if constexpr (O < F::decl.out) {
     typedef nth<O, T...> X;
-    if (a.p[O]) ((X*)a.p[O])[off[O] + element * a.out_step[O]] = Fold<F, A, IX>::template result<X, O>(s, number<A>(a.count));
+    if (a.p[O]) ((stored_t<X>*)a.p[O])[off[O] + element * a.out_step[O]] = Fold<F, A, IX>::template result<X, O>(s, number<A>(a.count));
     write_results<F, A, IX, O + 1, T...>(a, s, off, element);
   }
 }
@@ -77,7 +79,7 @@ template <bool SINGLE, int NOUT, int NIN> GEMS_FN void reduced_offsets(const Red
 #pragma unroll
     for (int k = 0; k < NIN; k++) off[k] = 0;
     for (int d = a.ndim - 1; d >= 0; d--) {
-      i64 q = a.small ? (i64)fast_div((u32)unit, a.div[d]) : unit / a.size[d];
+      i64 q = a.small ? (i64)Div{a.div[d].d, a.div[d].mul, a.div[d].shift}.of((u32)unit) : unit / a.size[d];
       i64 i = unit - q * a.size[d];
       unit = q;
 #pragma unroll
@@ -93,16 +95,16 @@ template <int NOUT, int VEC, int UNROLL, unsigned SPREAD, class... T> struct Uni
   template <int K = NOUT, class Args> GEMS_FN void load(const Args& a, const i64* kept, const i64* reduced, int j) {
     if constexpr (K < NT) {
       typedef nth<K, T...> X;
-      const X* from = (const X*)a.p[K] + kept[K] + reduced[K - NOUT];
+      const stored_t<X>* from = (const stored_t<X>*)a.p[K] + kept[K] + reduced[K - NOUT];
       auto& d = pack_of<K>(held)[j];
       if constexpr (SPREAD >> (K - NOUT) & 1) d.v[0] = *from;
-      else d = load_pack<VEC>(from);
+      else d = load_pack<VEC, X>(from);
       load<K + 1>(a, kept, reduced, j);
     }
   }
   template <class A, int K = NOUT> GEMS_FN A get(int k, int j, int i) {
     if constexpr (K >= NT) return A(0);
-    else return k == K - NOUT ? to<A>(pack_of<K>(held)[j].v[SPREAD >> (K - NOUT) & 1 ? 0 : i]) : get<A, K + 1>(k, j, i);
+    else return k == K - NOUT ? load_as<A, nth<K, T...>>(pack_of<K>(held)[j].v[SPREAD >> (K - NOUT) & 1 ? 0 : i]) : get<A, K + 1>(k, j, i);
   }
 };
 

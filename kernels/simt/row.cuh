@@ -12,6 +12,12 @@ template <class F> GEMS_FN constexpr char row_role(int k) {
   return 0;
 }
 
+template <class F> GEMS_FN constexpr bool has_weights() {
+  for (const char* c = F::decl.roles; *c; c++)
+    if (*c == 'v') return true;
+  return false;
+}
+
 // What an operator's functor sees as `r`. A: compute type. VPT packs of VEC elements a thread are kept; VPT == 0: none, memory
 // is read at each use. FULL: the team's VPT packs cover the row exactly. GIVEN: bit k is set if operand k is there.
 template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned GIVEN, class... T> struct Row {
@@ -36,25 +42,25 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
   template <int K> static constexpr bool given = (GIVEN >> K & 1) != 0;
   template <int K> GEMS_FN i64 at(i64 pack) const { return off[K] + (VEC == 1 ? pack * step[K] : pack * VEC); }
 
-  template <int K> GEMS_FN const auto* input() const { return (const nth<K, T...>*)in[K - NOUT]; }
+  template <int K> GEMS_FN const auto* input() const { return (const stored_t<nth<K, T...>>*)in[K - NOUT]; }
 
-  // Loads the packs of all inputs with one role. `first`: the team's first pack.
-  template <char ROLE, int K = NOUT> GEMS_FN void load(Held& h, i64 first) {
+  // Loads packs [from_j, to_j) of all inputs with one role. `first`: this thread's pack 0.
+  template <char ROLE, int K = NOUT> GEMS_FN void load(Held& h, i64 first, int from_j = 0, int to_j = COUNT) {
     if constexpr (K < NT) {
       if constexpr (row_role<F>(K) == ROLE && given<K>) {
         typedef nth<K, T...> X;
         auto& d = pack_of<K>(h);
 #pragma unroll
-        for (int j = 0; j < COUNT; j++) {
+        for (int j = from_j; j < to_j; j++) {
           i64 pack = first + (i64)j * team.size();
           if (FULL || pack < packs) {
-            const X* from = input<K>() + at<K>(pack);
-            if constexpr (cached && ROLE == 'r') d[j] = load_pack_once<VEC>(from);
-            else d[j] = load_pack<VEC>(from);
-          } else d[j] = Pack<X, VEC>{};
+            const auto* from = input<K>() + at<K>(pack);
+            if constexpr (cached && ROLE == 'r') d[j] = load_pack_once<VEC, X>(from);
+            else d[j] = load_pack<VEC, X>(from);
+          } else d[j] = Vec<X, VEC>{};
         }
       }
-      load<ROLE, K + 1>(h, first);
+      load<ROLE, K + 1>(h, first, from_j, to_j);
     }
   }
 
@@ -70,8 +76,8 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     }
     template <int K> GEMS_FN A value() const {
       if constexpr (!given<K>) return A(0);
-      else if constexpr (row_role<F>(K) == 'r') return to<A>(pack_of<K>(rows)[j].v[i]);
-      else if constexpr (row_role<F>(K) == 'v') return to<A>(pack_of<K>(vectors)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'r') return load_as<A, nth<K, T...>>(pack_of<K>(rows)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'v') return load_as<A, nth<K, T...>>(pack_of<K>(vectors)[j].v[i]);
       else return r.stats[K - NOUT];
     }
   };
@@ -81,9 +87,10 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     if constexpr (cached) {
       keep_packed();
       Held vectors;  // the loads of what g doesn't use vanish
-      load<'v'>(vectors, team.rank());
 #pragma unroll
       for (int j = 0; j < COUNT; j++) {
+        // Two packs of weights at a time: all at once cost layer_norm 80 registers a thread (bfloat16, 4 packs), a block less.
+        if (j % 2 == 0) load<'v'>(vectors, team.rank(), j, j + 2 < COUNT ? j + 2 : COUNT);
         i64 pack = team.rank() + (i64)j * team.size();
         g(pack, j, FULL || pack < packs, [&](int i) { return Elem{*this, rows, vectors, j, i}; });
       }
@@ -101,10 +108,12 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     }
   }
 
-  // The compiler would rather keep exp(e) of each element in a register from one pass to the next than compute it again:
-  // good for few elements a thread, spills for many. Then the passes must not know of each other.
+  // The compiler would rather keep exp(e), or e as a float, of each element from one pass to the next than compute it again.
+  // Good for softmax with 32 elements a thread (48 registers), bad for more elements or where computing is cheap: layer_norm
+  // takes 80 registers. Then the passes must not know of each other.
+  static constexpr bool recompute = COUNT * VEC > 32 || (COUNT * VEC >= 16 && (VEC == 1 || has_weights<F>()));
   template <int K = NOUT> GEMS_FN void keep_packed() {
-    if constexpr (COUNT * VEC > 32 && K < NT) {
+    if constexpr (recompute && K < NT) {
       if constexpr (row_role<F>(K) == 'r' && given<K>)
         for (auto& p : pack_of<K>(rows)) opaque(p);
       keep_packed<K + 1>();
@@ -200,8 +209,8 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
         A x[VEC];
 #pragma unroll
         for (int i = 0; i < VEC; i++) x[i] = f(elem(i));
-        Pack<X, VEC> p = to_pack<X>(x);
-        if (active && inside) *reinterpret_cast<Pack<X, VEC>*>((X*)a.p[O] + at<O>(pack)) = p;
+        Vec<X, VEC> p = store_vec<X>(x);
+        if (active && inside) *reinterpret_cast<Vec<X, VEC>*>((X*)a.p[O] + at<O>(pack)) = p;
         then(j, p);
       });
     }

@@ -53,22 +53,22 @@ template <class F, class A, int LANES, int VEC, int MODE, class TO, class TI> GE
     row = active ? row : a.kept.rows - 1;
     i64 off[2];
     kept_offsets(a.kept, row, off);
-    TO* out = (TO*)a.out + off[0];
-    const TI* in = (const TI*)a.in + off[1];
+    auto* out = (stored_t<TO>*)a.out + off[0];
+    const auto* in = (const stored_t<TI>*)a.in + off[1];
     auto load = [&](i64 at) {
-      if (at >= end) return Pack<TI, VEC>{};
-      return load_pack<VEC>(in + (VEC == 1 ? at * a.in_step : at));
+      if (at >= end) return Vec<TI, VEC>{};
+      return load_pack<VEC, TI>(in + (VEC == 1 ? at * a.in_step : at));
     };
     A carry = none;
     if constexpr (MODE == kScanSegments)
       if (blockIdx.y > 0) carry = ((const A*)a.partial)[row * a.splits + blockIdx.y - 1];
     i64 at = begin + (i64)team.rank() * VEC;
-    Pack<TI, VEC> now = load(at);
+    Vec<TI, VEC> now = load(at);
     for (i64 first = begin; first < end; first += stride, at += stride) {
-      Pack<TI, VEC> next = load(at + stride);
+      Vec<TI, VEC> next = load(at + stride);
       A x[VEC];
 #pragma unroll
-      for (int i = 0; i < VEC; i++) x[i] = at < end ? to<A>(now.v[i]) : none;
+      for (int i = 0; i < VEC; i++) x[i] = at < end ? load_as<A, TI>(now.v[i]) : none;
 #pragma unroll
       for (int i = 1; i < VEC; i++) x[i] = op(x[i - 1], x[i]);
       A total;
@@ -77,7 +77,7 @@ template <class F, class A, int LANES, int VEC, int MODE, class TO, class TI> GE
       if constexpr (MODE != kScanTotals) {
 #pragma unroll
         for (int i = 0; i < VEC; i++) x[i] = op(left, x[i]);
-        if (active && at < end) *reinterpret_cast<Pack<TO, VEC>*>(out + (VEC == 1 ? at * a.out_step : at)) = to_pack<TO>(x);
+        if (active && at < end) *reinterpret_cast<Vec<TO, VEC>*>(out + (VEC == 1 ? at * a.out_step : at)) = store_vec<TO>(x);
       }
       now = next;
     }
@@ -91,18 +91,18 @@ template <class F, class A, class TO, class TI> GEMS_FN void scan_columns(const 
   for (i64 row = blockIdx.x * (i64)blockDim.x + threadIdx.x; row < a.kept.rows; row += gridDim.x * (i64)blockDim.x) {
     i64 off[2];
     kept_offsets(a.kept, row, off);
-    TO* out = (TO*)a.out + off[0];
-    const TI* in = (const TI*)a.in + off[1];
+    auto* out = (stored_t<TO>*)a.out + off[0];
+    const auto* in = (const stored_t<TI>*)a.in + off[1];
     A s = F::template identity<A>();
     for (i64 i = 0; i < a.n; i += UNROLL) {
-      TI x[UNROLL];
+      stored_t<TI> x[UNROLL];
 #pragma unroll
-      for (int j = 0; j < UNROLL; j++) x[j] = i + j < a.n ? in[(i + j) * a.in_step] : TI{};
+      for (int j = 0; j < UNROLL; j++) x[j] = i + j < a.n ? in[(i + j) * a.in_step] : stored_t<TI>{};
 #pragma unroll
       for (int j = 0; j < UNROLL; j++)
         if (i + j < a.n) {
-          s = F::combine(s, to<A>(x[j]));
-          out[(i + j) * a.out_step] = to<TO>(s);
+          s = F::combine(s, load_as<A, TI>(x[j]));
+          out[(i + j) * a.out_step] = store_as<TO>(s);
         }
     }
   }

@@ -1,59 +1,29 @@
 // Shared by the skeletons that combine values across threads (reduce, row, scan): vectors of storage types, kept-dimension
 // offsets, and teams: the threads that work on one row or one output.
 #pragma once
-#include "kernels/lang/lang.h"
+#include "kernels/simt/common.cuh"
 #include "kernels/simt/team_args.cuh"
 
 namespace gems::simt {
 
-// N adjacent elements, moved in 16-byte pieces where N * sizeof(T) allows.
-template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
-  T v[N];
-};
-template <int N, class T> GEMS_FN Pack<T, N> load_pack(const T* p) { return *reinterpret_cast<const Pack<T, N>*>(p); }
+template <int N, class T> GEMS_FN Vec<T, N> load_pack(const stored_t<T>* p) { return *reinterpret_cast<const Vec<T, N>*>(p); }
 
 // As load_pack for data that is read once: stays out of L1, so that weights shared by the rows stay in. Not ordered against
 // stores by the compiler: only for values whose dependants alone are stored to the same place.
-template <int N, class T> GEMS_FN Pack<T, N> load_pack_once(const T* p) {
+template <int N, class T> GEMS_FN Vec<T, N> load_pack_once(const stored_t<T>* p) {
 #if GEMS_DEVICE
-  if constexpr (sizeof(Pack<T, N>) % 16 == 0) {
+  if constexpr (sizeof(Vec<T, N>) % 16 == 0) {
     struct alignas(16) Words {
-      u32 w[sizeof(Pack<T, N>) / 4];
+      u32 w[sizeof(Vec<T, N>) / 4];
     } r;
     for (int i = 0; i < (int)(sizeof(r) / 16); i++)
       asm("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
           : "=r"(r.w[4 * i]), "=r"(r.w[4 * i + 1]), "=r"(r.w[4 * i + 2]), "=r"(r.w[4 * i + 3])
           : "l"(reinterpret_cast<const char*>(p) + 16 * i));
-    return __builtin_bit_cast(Pack<T, N>, r);
+    return __builtin_bit_cast(Vec<T, N>, r);
   }
 #endif
-  return load_pack<N>(p);
-}
-
-// Conversion of a whole pack from the compute type; pairs of bf16 and f16 share one instruction.
-template <class T, int N, class A> GEMS_FN Pack<T, N> to_pack(const A (&x)[N]) {
-  Pack<T, N> r;
-#if GEMS_DEVICE
-  constexpr bool pairs = N % 2 == 0 && is_same<A, float> && (is_same<T, bf16> || is_same<T, f16>);
-#else
-  constexpr bool pairs = false;
-#endif
-  if constexpr (pairs) {
-#if GEMS_DEVICE
-#pragma unroll
-    for (int i = 0; i < N; i += 2) {
-      u32 w;
-      if constexpr (is_same<T, bf16>) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(w) : "f"(x[i + 1]), "f"(x[i]));
-      else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(w) : "f"(x[i + 1]), "f"(x[i]));
-      r.v[i].bits = (unsigned short)w;
-      r.v[i + 1].bits = (unsigned short)(w >> 16);
-    }
-#endif
-  } else {
-#pragma unroll
-    for (int i = 0; i < N; i++) r.v[i] = to<T>(x[i]);
-  }
-  return r;
+  return load_pack<N, T>(p);
 }
 
 template <class A> GEMS_FN A number(const Number& x) {
@@ -80,25 +50,12 @@ template <class T> GEMS_FN void opaque(T& x) {
 #endif
 }
 
-template <int K, class H, class... R> struct nth_type { typedef typename nth_type<K - 1, R...>::type type; };
-template <class H, class... R> struct nth_type<0, H, R...> { typedef H type; };
-template <int K, class... T> using nth = typename nth_type<K, T...>::type;
-
 // One array of packs for each type, reached by pack_of<K>(packs). Unused ones cost no register.
 template <int K, int COUNT, int N, class... T> struct Packs {};
 template <int K, int COUNT, int N, class H, class... R> struct Packs<K, COUNT, N, H, R...> : Packs<K + 1, COUNT, N, R...> {
-  Pack<H, N> d[COUNT];
+  Vec<H, N> d[COUNT];
 };
 template <int K, int COUNT, int N, class H, class... R> GEMS_FN auto& pack_of(Packs<K, COUNT, N, H, R...>& p) { return p.d; }
-
-// n / f.d for n < 2^31.
-GEMS_FN u32 fast_div(u32 n, FastDiv f) {
-#if GEMS_DEVICE
-  return (__umulhi(n, f.m) + n) >> f.s;
-#else
-  return (u32)((((u64)n * f.m >> 32) + n) >> f.s);
-#endif
-}
 
 // ---- values across lanes ----
 template <class T> GEMS_FN T shfl_xor(T x, int mask) {
@@ -144,8 +101,8 @@ template <int LANES> struct Team {
   template <class T, class Op> GEMS_FN T combine(T x, T none, Op op) {
     if constexpr (!block) return combine_lanes<LANES>(x, op);
     else {
-      __shared__ alignas(16) char buffer[2][32 * sizeof(T)];
-      T* b = reinterpret_cast<T*>(buffer[phase]);
+      __shared__ T buffer[2][32];
+      T* b = buffer[phase];
       phase ^= 1;  // the next call writes the other half: one barrier a call is enough
       int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, warps = blockDim.x >> 5;
       x = combine_lanes<32>(x, op);
@@ -168,8 +125,8 @@ template <int BX, int BY> struct ColumnTeam {
   template <class T, class Op> GEMS_FN T combine(T x, T, Op op) {
     if constexpr (BY == 1) return x;
     else {
-      __shared__ alignas(16) char buffer[2][BX * BY * sizeof(T)];
-      T* b = reinterpret_cast<T*>(buffer[phase]);
+      __shared__ T buffer[2][BX * BY];
+      T* b = buffer[phase];
       phase ^= 1;
       b[threadIdx.x] = x;
       __syncthreads();

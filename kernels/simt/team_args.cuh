@@ -11,9 +11,8 @@ struct Number {  // both forms, made on the host: no conversion from double in e
   float f;
 };
 
-// Quotient by a divisor known at launch, for n < 2^31: one multiply-high, one addition, one shift.
-struct FastDiv {
-  u32 d, m, s;
+struct Divisor {  // the constants of Div (common.cuh) as the host writes them
+  u32 d, mul, shift;
 };
 
 // Kept dimensions of NT operands, innermost last; strides in elements.
@@ -42,7 +41,7 @@ template <int NOUT, int NIN> struct ReduceArgs {
   Kept<NOUT + NIN> kept;
   i64 out_step[NOUT];  // between the outputs of a pack
   i64 size[kMaxReduced], stride[NIN][kMaxReduced];
-  FastDiv div[kMaxReduced];
+  Divisor div[kMaxReduced];
   i64 units;  // product of size[]
   i64 chunk;  // units of each split; blockIdx.y is the split
   void* partial;  // states [output][split]

@@ -4,8 +4,12 @@ struct softmax {
                                    .doc = "exp(x - max) / sum(exp(x - max)) along one dimension"};
   template <class R> GEMS_FN void operator()(R& r) const {
     auto m = r.max([&](auto e) { return e(0); });
-    auto s = r.sum([&](auto e) { return gems::exp(e(0) - m); });
-    auto inv = 1 / s;
-    r.store(0, [&](auto e) { return gems::exp(e(0) - m) * inv; });
+    if constexpr (requires { R::keeps_values; }) {  // the row lies in memory (CPU): an exponential costs more than a load
+      auto inv = 1 / r.sum_keep(0, [&](auto e) { return gems::exp(e(0) - m); });
+      r.store(0, [&](auto e) { return e(0) * inv; });
+    } else {
+      auto inv = 1 / r.sum([&](auto e) { return gems::exp(e(0) - m); });
+      r.store(0, [&](auto e) { return gems::exp(e(0) - m) * inv; });
+    }
   }
 };

@@ -179,7 +179,7 @@ class Case:
 
     def _compare(self, sample, dtype, device, got, want, calls, why):
         if isinstance(want, Exception) or isinstance(got, Exception):
-            assert type(got) is type(want), f"raised {got!r}, native {want!r}"
+            assert type(got) is type(want), f"{_what(got)}, native: {_what(want)}"
             return "error"
         self._check_values(sample, got, want, dtype)
         expected = self._expected_native(sample, dtype, device)
@@ -330,6 +330,12 @@ def _in_double(sample: Sample) -> Sample:
         return torch.float64 if isinstance(v, torch.dtype) and v.is_floating_point else v
 
     return Sample(sample.name, convert(sample.args), {k: convert(v) for k, v in sample.kwargs.items()}, sample.special)
+
+
+def _what(result) -> str:
+    if isinstance(result, Exception):
+        return f"{type(result).__name__}: {str(result).splitlines()[0][:160] if str(result) else ''}"
+    return f"result {[tuple(t.shape) for t in result]}"
 
 
 def _assert_equal(got, want):

@@ -1,0 +1,63 @@
+// The text of a compilation unit and what it includes.
+#include <algorithm>
+
+#include "backends/cuda/internal.h"
+
+namespace gems::cuda {
+namespace {
+
+// The quoted name of an #include line, or empty.
+std::string include_name(const std::string& line) {
+  const size_t hash = line.find_first_not_of(" \t");
+  if (hash == std::string::npos || line.compare(hash, 8, "#include") != 0) return "";
+  const size_t a = line.find('"', hash), b = a == std::string::npos ? a : line.find('"', a + 1);
+  return b == std::string::npos ? "" : line.substr(a + 1, b - a - 1);
+}
+
+template <class F> void for_each_line(const std::string& text, F f) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    f(text.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
+}  // namespace
+
+// Operator files hold bare structs and go into namespace op; everything they include comes first, outside of it.
+std::string unit_text(const KernelSource& src) {
+  std::string r = "#include \"kernels/lang/lang.h\"\n";
+  for_each_line(src.headers, [&](const std::string& line) {
+    if (include_name(line).rfind("ops/", 0) == 0) r += "namespace op {\n" + line + "\n}\n";
+    else r += line + "\n";
+  });
+  r += "static_assert(sizeof(" + src.args_type + ") == " + std::to_string(src.args_size) + ", \"host and device disagree on the arguments\");\n";
+  r += "extern \"C\" __global__ void " + src.attributes + " gems_kernel(const __grid_constant__ " + src.args_type + " a) {\n  " + src.body + "\n}\n";
+  return r;
+}
+
+std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit) {
+  std::vector<std::pair<const char*, const char*>> r;
+  std::vector<std::string> names;  // in the order of their first mention
+  const auto scan = [&](const std::string& text) {
+    for_each_line(text, [&](const std::string& line) {
+      std::string n = include_name(line);
+      if (!n.empty() && std::find(names.begin(), names.end(), n) == names.end()) names.push_back(std::move(n));
+    });
+  };
+  scan(unit);
+  for (size_t i = 0; i < names.size(); i++) {
+    const std::string name = names[i];
+    const char* text = host().source(name.c_str());
+    if (!text) continue;  // NVRTC names the missing file
+    scan(text);
+    // NVRTC wants the name's storage to last through the compile: source_name's strings are static.
+    const char* lasting = nullptr;
+    for (int k = 0; const char* n = host().source_name(k); k++)
+      if (name == n) lasting = n;
+    if (lasting) r.emplace_back(lasting, text);
+  }
+  return r;
+}
+
+}  // namespace gems::cuda

@@ -1,0 +1,101 @@
+// gather, index_select, embedding: out[i] = self[i with the indexed dimension replaced by index[i]]. Elements move as bits, so one
+// kernel serves all dtypes of a size.
+#pragma once
+#include "kernels/simt/common.cuh"
+
+namespace gems::simt {
+
+template <int D> struct IndexArgs {
+  u64 slot[3];        // out, self, index
+  i64 step, limit;    // self's stride (elements) and size along the indexed dimension
+  u32 vectors, tile;  // all, and of one block: BLOCK or BLOCK * U
+  Div size[D];        // of out, innermost first, in vectors
+  int stride[D][3];
+};
+
+// T: an unsigned type of the element's size; E elements at a time where out and self are dense along the innermost dimension and the
+// index is constant there. U lookups are in flight at once: first all indices are loaded, then all elements.
+template <class T, class Index, int BLOCK, int E, int U, int D> GEMS_FN void index(const IndexArgs<D>& a) {
+  const u32 first = blockIdx.x * a.tile + threadIdx.x;
+  const u32 end = (blockIdx.x + 1) * a.tile < a.vectors ? (blockIdx.x + 1) * a.tile : a.vectors;
+  int out[U], self[U];
+  Index at[U];
+#pragma unroll
+  for (int j = 0; j < U; j++) {
+    u32 i = first + j * BLOCK;
+    const bool live = i < end;
+    int offset[3] = {};
+#pragma unroll
+    for (int d = 0; d < D; d++) {
+      const u32 q = d < D - 1 ? a.size[d].of(i) : 0, c = d < D - 1 ? i - q * a.size[d].d : i;
+#pragma unroll
+      for (int k = 0; k < 3; k++) offset[k] += (int)c * a.stride[d][k];
+      i = q;
+    }
+    out[j] = offset[0];
+    self[j] = offset[1];
+    at[j] = live ? reinterpret_cast<const Index*>(a.slot[2])[offset[2]] : 0;
+  }
+  Raw<T, E> held[U];
+#pragma unroll
+  for (int j = 0; j < U; j++) {
+    if (first + j * BLOCK >= end) continue;
+    if ((u64)(i64)at[j] >= (u64)a.limit) __trap();  // as torch: a device-side assertion
+    held[j] = *reinterpret_cast<const Raw<T, E>*>(reinterpret_cast<const T*>(a.slot[1]) + ((i64)at[j] * a.step + self[j]));
+  }
+#pragma unroll
+  for (int j = 0; j < U; j++)
+    if (first + j * BLOCK < end) *reinterpret_cast<Raw<T, E>*>(reinterpret_cast<T*>(a.slot[0]) + out[j]) = held[j];
+}
+
+// ---- gradient of embedding: deterministic, sums in float or double, rounded once ----
+
+struct EmbeddingGradArgs {
+  u64 slot[3];      // gradient of the table [rows, width], gradient of the output [n, width], index [n]
+  i64 rows, width, padding;
+  u32 n, unused;
+};
+
+// The whole table's gradient to zero; E elements a thread.
+template <class T, int BLOCK, int E> GEMS_FN void zero_table(const EmbeddingGradArgs& a) {
+  const i64 at = ((i64)blockIdx.x * BLOCK + threadIdx.x) * E;
+  T* p = reinterpret_cast<T*>(a.slot[0]);
+  if (at + E <= a.rows * a.width) *reinterpret_cast<Vec<T, E>*>(p + at) = Vec<T, E>{};
+  else
+    for (i64 i = at; i < a.rows * a.width; i++) p[i] = T{};
+}
+
+// Block (i, y): if token i is the first with its index, it adds up the gradients of all tokens with that index, in their order, for
+// BLOCK * E columns. Finding them reads the whole index once a block (64 KiB for 8192 tokens, from L2).
+template <class T, class A, class Index, int BLOCK, int E> GEMS_FN void embedding_grad(const EmbeddingGradArgs& a) {
+  const Index* index = reinterpret_cast<const Index*>(a.slot[2]);
+  const u32 i = blockIdx.x;
+  const Index mine = index[i];
+  if ((u64)(i64)mine >= (u64)a.rows) __trap();
+  if ((i64)mine == a.padding) return;
+  bool earlier = false;
+  for (u32 j = threadIdx.x; j < i; j += BLOCK) earlier |= index[j] == mine;
+  if (__syncthreads_or(earlier)) return;
+  const i64 column = ((i64)blockIdx.y * BLOCK + threadIdx.x) * E;
+  const bool live = column < a.width;  // E divides the width
+  A sum[E] = {};
+  __shared__ u32 found[BLOCK / 32];
+  for (u32 base = i; base < a.n; base += BLOCK) {
+    const u32 j = base + threadIdx.x;
+    const u32 bits = __ballot_sync(~0u, j < a.n && index[j < a.n ? j : i] == mine);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) found[threadIdx.x / 32] = bits;
+    __syncthreads();
+    for (int w = 0; w < BLOCK / 32; w++)
+      for (u32 left = found[w]; left; left &= left - 1) {
+        const i64 token = base + w * 32 + __ffs((int)left) - 1;
+        if (!live) continue;
+        const Vec<T, E> g = *reinterpret_cast<const Vec<T, E>*>(reinterpret_cast<const T*>(a.slot[1]) + token * a.width + column);
+#pragma unroll
+        for (int e = 0; e < E; e++) sum[e] += to<A>(g.v[e]);
+      }
+  }
+  if (live) *reinterpret_cast<Vec<T, E>*>(reinterpret_cast<T*>(a.slot[0]) + (i64)mine * a.width + column) = store_vec<T, E>(sum);
+}
+
+}  // namespace gems::simt

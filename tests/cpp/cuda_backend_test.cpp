@@ -1,0 +1,288 @@
+// The CUDA backend behind its C vtable with a recorded driver (fake_cuda.cpp): attach, kernel table, disk cache, capture, contexts,
+// retirement, and the host's cost of a warm call. Kernels are really compiled, so NVRTC is needed; without it the tests are skipped.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/plan/plan.h"
+#include "core/registry.h"
+#include "tests/cpp/fake_cuda.h"
+
+namespace gems {
+namespace {
+
+std::mutex g_lock;
+std::map<std::string, std::string> g_cache;
+int g_stores = 0, g_loads = 0;
+std::vector<std::string> g_log;
+
+void* cache_load(const char* key, size_t* size) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  const auto i = g_cache.find(key);
+  if (i == g_cache.end()) return nullptr;
+  g_loads++;
+  void* p = std::malloc(i->second.size());
+  std::memcpy(p, i->second.data(), *size = i->second.size());
+  return p;
+}
+void cache_store(const char* key, const void* data, size_t size) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  g_stores++;
+  g_cache[key] = std::string(static_cast<const char*>(data), size);
+}
+const char* source_name(int i) {  // the tree's files, as the embedded ones are named
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
+    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"}) v.push_back(std::string("kernels/") + n);
+    for (int k = 0; k < op_count(); k++) v.push_back(op_at(k)->header);
+    return v;
+  }();
+  return i < static_cast<int>(names.size()) ? names[i].c_str() : nullptr;
+}
+const char* source(const char* name) {
+  static std::map<std::string, std::string> texts;
+  std::lock_guard<std::mutex> guard(g_lock);
+  auto i = texts.find(name);
+  if (i == texts.end()) {
+    for (const char* root : {GEMS_SOURCE_DIR "/", GEMS_SOURCE_DIR "/include/"})
+      if (FILE* f = std::fopen((std::string(root) + name).c_str(), "rb")) {
+        std::string text;
+        char buf[4096];
+        for (size_t n; (n = std::fread(buf, 1, sizeof buf, f)) > 0;) text.append(buf, n);
+        std::fclose(f);
+        i = texts.emplace(name, text).first;
+        break;
+      }
+  }
+  return i == texts.end() ? nullptr : i->second.c_str();
+}
+void log_line(int, const char* text) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  g_log.push_back(text);
+}
+const char* read_setting(const char* name) { return std::getenv(name); }
+
+class CudaBackend : public testing::Test {
+ protected:
+  static const gems_backend* backend;
+  static FakeCuda* fake;
+  static void SetUpTestSuite() {
+    void* cuda = dlopen(GEMS_FAKE_CUDA, RTLD_NOW | RTLD_GLOBAL);
+    ASSERT_NE(cuda, nullptr) << dlerror();
+    fake = reinterpret_cast<FakeCuda* (*)()>(dlsym(cuda, "fake_cuda"))();
+    void* lib = dlopen(GEMS_LIB_DIR "/libgems_cuda.so", RTLD_NOW | RTLD_LOCAL);
+    ASSERT_NE(lib, nullptr) << dlerror();
+    static gems_host host{};
+    host.abi_version = GEMS_ABI_VERSION;
+    host.cache_load = cache_load;
+    host.cache_store = cache_store;
+    host.source = source;
+    host.source_name = source_name;
+    host.log = log_line;
+    host.setting = read_setting;
+    backend = reinterpret_cast<gems_backend_entry_fn>(dlsym(lib, "gems_backend_entry"))(&host);
+    ASSERT_NE(backend, nullptr);
+  }
+  void SetUp() override {
+    const char* dirs = std::getenv("GEMS_NVRTC_DIRS");
+    Call probe("add", 16);
+    if (backend->run(&probe.c) != GEMS_OK && std::strstr(backend->last_error(), "libnvrtc"))
+      GTEST_SKIP() << backend->last_error() << (dirs ? dirs : "");
+  }
+  struct Call {
+    gems_call c{};
+    int64_t size, stride = 1;
+    explicit Call(const char* op, int64_t n, int device = 0) : size(n) {
+      c.op = op_find(op);
+      c.nout = 1;
+      c.nin = c.op->in;
+      c.npar = c.op->par;
+      c.compute = GEMS_F32;
+      for (int i = 0; i < c.npar; i++) c.par[i].d = 1;
+      c.stream = reinterpret_cast<void*>(0x77);
+      for (int k = 0; k <= c.nin; k++) {
+        gems_tensor& t = c.t[k];
+        t.data = reinterpret_cast<void*>((uintptr_t)(k + 1) << 32);
+        t.sizes = &size;
+        t.strides = &stride;
+        t.numel = n;
+        t.ndim = 1;
+        t.dtype = GEMS_BF16;
+        t.device_type = GEMS_CUDA;
+        t.device_index = (int8_t)device;
+        t.flags = GEMS_T_CONTIGUOUS;
+      }
+      build_pointwise(c);
+    }
+  };
+};
+const gems_backend* CudaBackend::backend;
+FakeCuda* CudaBackend::fake;
+
+TEST_F(CudaBackend, CompilesOnceAndLaunchesOnTheCallsStream) {
+  Call a("mul", 1000);
+  const int modules = fake->modules, launches = fake->launches;
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK);
+  Call longer("mul", 1 << 20);
+  ASSERT_EQ(backend->run(&longer.c), GEMS_OK);
+  EXPECT_EQ(fake->modules - modules, 1);
+  EXPECT_EQ(fake->launches - launches, 3);
+  EXPECT_EQ(fake->last.stream, a.c.stream);
+  EXPECT_EQ(fake->last.block, 256u);
+  EXPECT_EQ(fake->last.gx, (1u << 20) / 8 / 256);  // 8 bfloat16 a vector; small for 132 multiprocessors: one a thread
+  EXPECT_NE(std::strstr(backend->describe(), "Fake GPU, sm_90, NVRTC "), nullptr) << backend->describe();
+}
+
+TEST_F(CudaBackend, SecondDeviceTakesTheKernelFromTheCache) {
+  Call first("sub", 100), second("sub", 100, 1);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK);
+  const int stores = g_stores, loads = g_loads;
+  ASSERT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(g_stores, stores);
+  EXPECT_EQ(g_loads, loads + 1);
+  EXPECT_EQ(fake->last.context, reinterpret_cast<void*>(0x101));
+}
+
+TEST_F(CudaBackend, DamagedCacheEntryIsRebuilt) {
+  Call first("exp", 100), second("exp", 100, 1);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK);
+  const int stores = g_stores;
+  fake->refuse_images = 1;
+  ASSERT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(g_stores, stores + 1);
+}
+
+TEST_F(CudaBackend, NothingIsCompiledDuringCapture) {
+  Call a("silu", 100);
+  fake->capturing = 1;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "captured"), nullptr);
+  fake->capturing = 0;
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK);
+  fake->capturing = 1;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK);  // compiled: may be captured
+  fake->capturing = 0;
+}
+
+TEST_F(CudaBackend, TheCallersContextComesBack) {
+  auto set = reinterpret_cast<int (*)(void*)>(dlsym(RTLD_DEFAULT, "cuCtxSetCurrent"));
+  auto get = reinterpret_cast<int (*)(void**)>(dlsym(RTLD_DEFAULT, "cuCtxGetCurrent"));
+  Call a("add", 100, 1);
+  void* mine = reinterpret_cast<void*>(0x100);
+  set(mine);
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK);
+  EXPECT_EQ(fake->last.context, reinterpret_cast<void*>(0x101));
+  void* now = nullptr;
+  get(&now);
+  EXPECT_EQ(now, mine);
+}
+
+TEST_F(CudaBackend, RefusedLaunchRetiresTheKernel) {
+  Call a("tanh", 100);
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK);
+  fake->launch_error = 700;  // an earlier kernel's error isn't this one's fault
+  EXPECT_EQ(backend->run(&a.c), GEMS_FAILED);
+  EXPECT_NE(std::strstr(backend->last_error(), "CUDA_ERROR_ILLEGAL_ADDRESS"), nullptr) << backend->last_error();
+  fake->launch_error = 1;
+  const size_t lines = g_log.size();
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  fake->launch_error = 0;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "retired"), nullptr);
+  EXPECT_EQ(g_log.size(), lines + 1);
+}
+
+TEST_F(CudaBackend, KernelThatDoesNotCompileIsReportedOnce) {
+  static gems_op_info broken = *op_find("relu");
+  broken.name = "no_such_operator";
+  broken.id = 4000;
+  Call a("relu", 100);
+  a.c.op = &broken;
+  const size_t lines = g_log.size();
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  const std::string why = backend->last_error();
+  EXPECT_NE(why.find("no_such_operator on sm_90a: NVRTC "), std::string::npos) << why;
+  const size_t at = why.find("unit: /");
+  ASSERT_NE(at, std::string::npos) << why;
+  const std::string path = why.substr(at + 6);
+  FILE* f = std::fopen(path.c_str(), "r");
+  EXPECT_NE(f, nullptr) << path;
+  if (f) std::fclose(f);
+  std::remove(path.c_str());
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(g_log.size(), lines + 1);
+}
+
+TEST_F(CudaBackend, ThreadsCompileAKernelOnce) {
+  const int modules = fake->modules;
+  std::vector<std::thread> threads;
+  std::atomic<int> ok{0};
+  for (int t = 0; t < 8; t++)
+    threads.emplace_back([&] {
+      for (const char* op : {"cos", "sin", "sqrt", "floor"}) {
+        Call a(op, 100);
+        ok += backend->run(&a.c) == GEMS_OK;
+      }
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(ok, 32);
+  EXPECT_EQ(fake->modules - modules, 4);
+}
+
+TEST_F(CudaBackend, TableGrows) {
+  static std::vector<gems_op_info> ops(200, *op_find("neg"));  // one text, 200 keys
+  const int modules = fake->modules;
+  for (int round = 0; round < 2; round++)
+    for (int i = 0; i < 200; i++) {
+      ops[i].id = 5000 + i;
+      Call a("neg", 100);
+      a.c.op = &ops[i];
+      ASSERT_EQ(backend->run(&a.c), GEMS_OK);
+    }
+  EXPECT_EQ(fake->modules - modules, 200);
+}
+
+TEST_F(CudaBackend, OtherDevicesAndDtypesAreUnsupported) {
+  Call a("add", 100);
+  a.c.t[2].device_type = GEMS_CPU;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  Call b("add", 100);
+  b.c.t[1].dtype = GEMS_C64;
+  EXPECT_EQ(backend->run(&b.c), GEMS_UNSUPPORTED);
+}
+
+// Prints the cost, asserts nothing about it: the machine is shared.
+TEST_F(CudaBackend, HostCostOfAWarmCall) {
+  const auto measure = [&](const char* name, Call& a) {
+    ASSERT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
+    double best = 1e9;
+    for (int r = 0; r < 20; r++) {
+      const auto start = std::chrono::steady_clock::now();
+      for (int i = 0; i < 10000; i++) backend->run(&a.c);
+      best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 10000);
+    }
+    std::printf("%s: %.0f ns a call\n", name, best);
+  };
+  dlsym(RTLD_DEFAULT, "cuCtxSetCurrent");
+  reinterpret_cast<int (*)(void*)>(dlsym(RTLD_DEFAULT, "cuCtxSetCurrent"))(reinterpret_cast<void*>(0x100));
+  Call add("add", 16), silu("silu", 16);
+  measure("add, contiguous", add);
+  measure("silu, contiguous", silu);
+  const int64_t sizes[2] = {64, 4096}, dense[2] = {4096, 1}, row[2] = {0, 1};
+  Call wide("add", 64 * 4096);
+  for (int k = 0; k < 3; k++) wide.c.t[k].sizes = sizes, wide.c.t[k].strides = k == 2 ? row : dense, wide.c.t[k].ndim = 2, wide.c.t[k].flags = 0;
+  ASSERT_EQ(build_pointwise(wide.c), Plan::ok);
+  measure("add, broadcast row", wide);
+}
+
+}  // namespace
+}  // namespace gems

@@ -1,0 +1,52 @@
+// A stand-in for libcuda.so.1 (same soname): no GPU, kernels don't run, everything is recorded. The CUDA backend's own dlopen finds it
+// when a test has opened it first.
+#include "tests/cpp/fake_cuda.h"
+
+#include <cstring>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+EXPORT FakeCuda* fake_cuda() {
+  static FakeCuda f;
+  return &f;
+}
+static thread_local void* t_context;
+
+EXPORT int cuInit(unsigned) { return 0; }
+EXPORT int cuGetErrorName(int e, const char** text) {
+  *text = e == 1 ? "CUDA_ERROR_INVALID_VALUE" : e == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR";
+  return 0;
+}
+EXPORT int cuGetErrorString(int, const char** text) { return *text = "an error", 0; }
+EXPORT int cuDeviceGetCount(int* n) { return *n = 2, 0; }
+EXPORT int cuDeviceGet(int* d, int i) { return *d = i, i < 2 ? 0 : 101; }
+EXPORT int cuDeviceGetName(char* name, int n, int) { return std::strncpy(name, "Fake GPU", n), 0; }
+EXPORT int cuDeviceGetAttribute(int* v, int a, int) {
+  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : 227 << 10;
+  return 0;
+}
+EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) { return *c = reinterpret_cast<void*>(0x100 + d), 0; }
+EXPORT int cuCtxGetCurrent(void** c) { return *c = t_context, 0; }
+EXPORT int cuCtxSetCurrent(void* c) { return t_context = c, 0; }
+EXPORT int cuModuleLoadData(void** m, const void* image) {
+  FakeCuda& f = *fake_cuda();
+  if (f.refuse_images > 0) return f.refuse_images--, 200;
+  f.modules++;
+  return *m = const_cast<void*>(image), 0;
+}
+EXPORT int cuModuleGetFunction(void** k, void*, const char* name) {
+  return *k = reinterpret_cast<void*>(static_cast<long>(0x1000 + fake_cuda()->modules)), std::strcmp(name, "gems_kernel") ? 500 : 0;
+}
+EXPORT int cuFuncGetAttribute(int* v, int, void*) { return *v = 32, 0; }
+EXPORT int cuFuncSetAttribute(void*, int, int) { return 0; }
+EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, void*, int, size_t) { return *n = 8, 0; }
+EXPORT int cuStreamIsCapturing(void*, int* status) { return *status = fake_cuda()->capturing, 0; }
+EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned, unsigned, unsigned smem, void* stream, void**, void**) {
+  FakeCuda& f = *fake_cuda();
+  if (f.launch_error) return f.launch_error;
+  f.launches++;
+  f.last = {k, stream, t_context, gx, gy, gz, bx, smem};
+  return 0;
+}
+// NVRTC asks an installed driver for this and doesn't survive its absence.
+EXPORT int cuGetExportTable(const void** table, const void*) { return *table = nullptr, 500; }

@@ -1,0 +1,13 @@
+#pragma once
+#include <atomic>
+#include <cstddef>
+
+struct FakeCuda {
+  std::atomic<int> modules{0}, launches{0};
+  int capturing = 0, launch_error = 0, refuse_images = 0;
+  struct Launch {
+    void *function, *stream, *context;
+    unsigned gx, gy, gz, block, smem;
+  } last{};
+};
+extern "C" FakeCuda* fake_cuda();
