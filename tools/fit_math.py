@@ -131,6 +131,20 @@ def erf_shifted(u):  # erf(x) / x as a function of u = 2 (x / end)^2 - 1
     return mp.erf(x) / x
 
 
+def erf_even(z):  # erf(x) / x, z = x * x
+    return mp.erf(mp.sqrt(z)) / mp.sqrt(z)
+
+
+def erfcx(t):  # e^(a^2) erfc(a), t = (a - 2) / (a + 2)
+    a = 2 * (1 + t) / (1 - t)
+    return mp.exp(a**2) * mp.erfc(a)
+
+
+def erfcx_weight(t):
+    a = 2 * (1 + t) / (1 - t)
+    return mp.exp(-(a**2)) / mp.erf(a)
+
+
 def tables():
     half_ln2 = LN2 / 2 * mp.mpf("1.0001")
     sqrt_lo, sqrt_hi = mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(2) - 1
@@ -165,6 +179,9 @@ def tables():
         ("cos_d", "double", "the same in double", cos_tail, tiny, z_end, 6, cos_weight),
         ("erf_f", "float", "p in erf(x) = x p(2 (x / 3.92)^2 - 1), |x| <= 3.92; relative", erf_shifted, mp.mpf(-1) + tiny, mp.mpf(1), 16,
          lambda u: 1 / erf_shifted(u)),
+        ("erf_d", "double", "p in erf(x) = x p(x^2), |x| <= 1; relative", erf_even, tiny, mp.mpf(1), 12, lambda z: 1 / erf_even(z)),
+        ("erfcx_d", "double", "p in erf(a) = 1 - e^(-a^2) p((a - 2) / (a + 2)), 1 <= a <= 6; relative to erf(a)", erfcx, mp.mpf(-1) / 3,
+         mp.mpf(1) / 2, 13, erfcx_weight),
         ("pow_log2", "double", "p in log2(1 + f) = f p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative; for float powers in double",
          lambda f: mp.log1p(f) / LN2 / f, sqrt_lo, sqrt_hi, 13, lambda f: f * LN2 / mp.log1p(f)),
         ("pow_exp2", "double", "2^r, |r| <= 1/2; relative; for float powers in double", lambda r: mp.power(2, r), mp.mpf(-1) / 2, mp.mpf(1) / 2, 7,

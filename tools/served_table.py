@@ -27,9 +27,6 @@ def declarations() -> list[tuple[str, str, list[str], str]]:
     for path in sorted(ROOT.glob("ops/*/*.op.h")):
         source = path.read_text()
         names = [n.split("=")[0] for n in text_field(source, "aten").split()]
-        schema = text_field(source, "schema")
-        if schema:
-            names.append(schema.split("(")[0])
         rows.append((path.parent.name, path.name.removesuffix(".op.h"), names, text_field(source, "doc")))
     return rows
 

@@ -18,8 +18,8 @@ int matmul_type(int dtype);
 // Reads the geometry of a call. Null, or why the call isn't served.
 const char* matmul_geometry(const gems_call* call, MatmulBatch& batch);
 // Picks the kernel; may exchange the roles of a and b (out^T = b^T a^T).
-MatmulPath matmul_path(MatmulBatch& batch, const gems_mm_kernels& kernels);
+MatmulPath matmul_path(MatmulBatch& batch, int type, const gems_mm_kernels& kernels);
 // True where the framework's kernel was measured to be the faster one.
-bool matmul_native_wins(const MatmulBatch& batch, int type, MatmulPath path);
+bool matmul_native_wins(const MatmulBatch& batch, int type, MatmulPath path, const gems_mm_kernels& kernels);
 
 }  // namespace gems::cpu

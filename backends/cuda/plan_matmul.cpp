@@ -10,8 +10,10 @@ namespace {
 
 using simt::MatmulArgs;
 
-constexpr MatmulTile kTensorTiles[] = {{16, 64, 1, 4, 6}, {32, 64, 1, 4, 5}, {64, 64, 2, 2, 4}, {128, 128, 2, 4, 3}};
-constexpr MatmulTile kFmaTiles[] = {{32, 64, 4, 4, 0}, {128, 128, 8, 8, 0}};
+constexpr int kTileK = simt::kTileK;
+constexpr MatmulTile kTensorTiles[] = {
+    {16, 64, kTileK, 1, 4, 6, 3}, {32, 64, kTileK, 1, 4, 5, 3}, {64, 64, kTileK, 2, 2, 4, 3}, {128, 128, kTileK, 2, 4, 3, 2}};
+constexpr MatmulTile kFmaTiles[] = {{32, 64, 16, 4, 4, 0, 3}, {128, 128, 8, 8, 8, 0, 2}};
 
 // Where our kernels run when GEMS_MATMUL doesn't decide. cuBLAS keeps the products that are bound by tensor cores (782 TFLOP/s at
 // 4096^3, H200), of which mma.sync reaches about two thirds on Hopper. benchmark/gpu_matmul.py measures both sides: whoever changes a
@@ -27,10 +29,12 @@ constexpr Limits kLimits;
 bool own_is_faster(const MatmulPlan& p) {
   const MatmulArgs& a = p.args;
   if (p.kernel == MatmulKernel::thin) return true;
-  const int64_t mn = a.m * a.n, limit = kLimits.small / std::max<int64_t>(a.k, 1);
+  const int64_t mn = int64_t(a.m) * a.n, limit = kLimits.small / std::max(a.k, 1);
   if (mn <= limit && a.batch <= limit / std::max<int64_t>(mn, 1)) return true;
   return a.m <= (p.kernel == MatmulKernel::tile ? kLimits.rows_tile_16bit : kLimits.rows_tile_fma);
 }
+
+constexpr int64_t kMaxSize = (1 << 30) - 1;  // of m, n, k and the batch: indices of the kernels are int, with room for a tile
 
 // A matrix, or a batch of them, in three dimensions.
 struct View {
@@ -86,6 +90,9 @@ int split_of(const Device& dev, int64_t units, int64_t slots, int64_t steps, int
 // k below which most warps of a thin block would have nothing to do: they split k.
 constexpr int64_t thin_least_k(bool along_k, int size) { return simt::thin_k_step(along_k, size) / 2; }
 
+// Gathering a, and double, take more than the 128 registers that two blocks of 256 threads leave each.
+int thin_blocks(const MatmulPlan& p) { return p.dtype == GEMS_F64 || p.layout_a != simt::kAlongK ? 1 : 2; }
+
 bool plan_thin(MatmulPlan& p, const Device& dev, int size) {
   const MatmulArgs& a = p.args;
   const int64_t pack = 16 / size;
@@ -102,7 +109,7 @@ bool plan_thin(MatmulPlan& p, const Device& dev, int size) {
   p.layout_b = along ? simt::kAlongK : simt::kAcrossK;
   const bool a_along = a.a_k == 1 && a.k % pack == 0 && (a.a_m % pack == 0 || a.m == 1) && aligned(a.a, a.a_z, a.batch, pack);
   p.layout_a = a_along ? simt::kAlongK : simt::kGatherK;
-  const int64_t units = ceil_div(a.n, simt::thin_tile(along, size)), slots = 2 * dev.sm_count;
+  const int64_t units = ceil_div(a.n, simt::thin_tile(along, size)), slots = thin_blocks(p) * dev.sm_count;
   const int64_t steps = ceil_div(a.k, simt::thin_k_step(along, size));
   p.split = (uint8_t)split_of(dev, units * a.batch, slots, steps, 1);
   p.grid_x = (unsigned)(std::min<int64_t>(units, std::max<int64_t>(slots / p.split, 1)) * p.split);
@@ -125,19 +132,19 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
   p.layout_b = (uint8_t)layout_of(a.b, a.b_n, a.b_k, a.b_z, a.n, a.k, a.batch, pack);
   const int64_t tiles = ceil_div(a.m, t.m) * ceil_div(a.n, t.n);
   if (tiles > 0x7fffffff / 8) return false;
-  // Small products stay one block deep: a cluster's two barriers cost more than the loads they would spread.
-  const bool small = a.n * a.k * size < (1 << 18);
-  const int64_t steps = ceil_div(a.k, tensor ? simt::kTileK : simt::kFmaTileK);
-  if (!small) p.split = (uint8_t)split_of(dev, tiles * a.batch, 2 * dev.sm_count, steps, tensor ? 4 : 8);
+  // The large tiles fill the machine as they are; of a small product a cluster's two barriers cost more than the loads it spreads.
+  const bool alone = t.m == 128 || int64_t(a.n) * a.k * size < (1 << 18);
+  const int64_t steps = ceil_div(a.k, t.k);
+  if (!alone) p.split = (uint8_t)split_of(dev, tiles * a.batch, t.blocks * dev.sm_count, steps, 256 / t.k);
   p.grid_x = (unsigned)(tiles * p.split);
   if (tensor) {
-    p.block = 32 * t.warps_m * t.warps_n;
+    p.block = 32 * t.part_m * t.part_n;
     p.smem = simt::tile_smem(t.m, t.n, t.stages, p.split > 1);
     a.pair = a.o_n == 1 && a.n % 2 == 0 && (a.o_m % 2 == 0 || a.m == 1) && (a.o_z % 2 == 0 || a.batch == 1) &&
              reinterpret_cast<uintptr_t>(a.out) % 4 == 0;
   } else {
-    p.block = (t.m / t.warps_m) * (t.n / t.warps_n);
-    p.smem = simt::fma_smem(t.m, t.n, size, p.split > 1);
+    p.block = (t.m / t.part_m) * (t.n / t.part_n);
+    p.smem = simt::fma_smem(t.m, t.n, t.k, size, p.split > 1);
   }
   return p.smem <= dev.max_smem_per_block;
 }
@@ -168,7 +175,9 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
 
   const View o = view(out, true), a = view(ta, false), b = view(tb, true);
   MatmulArgs& args = p.args;
-  args.batch = o.size[0], args.m = o.size[1], args.n = o.size[2], args.k = a.size[2];
+  for (int d = 0; d < 3; d++)
+    if (o.size[d] > kMaxSize || a.size[d] > kMaxSize) return no("matmul: a dimension of 2^30 or more");
+  args.batch = (int)o.size[0], args.m = (int)o.size[1], args.n = (int)o.size[2], args.k = (int)a.size[2];
   if (a.size[0] != args.batch || b.size[0] != args.batch || a.size[1] != args.m || b.size[2] != args.n || b.size[1] != args.k)
     return no("matmul: sizes of the operands don't fit");
   args.a = a.p, args.a_z = a.stride[0], args.a_m = a.stride[1], args.a_k = a.stride[2];
@@ -203,9 +212,10 @@ KernelSource matmul_source(const MatmulPlan& p) {
   KernelSource s;
   const std::string type = cuda_type(p.dtype), split = p.split > 1 ? "true" : "false";
   const std::string layouts = number(p.layout_a) + ", " + number(p.layout_b);
-  int blocks = 2;  // per multiprocessor: bounds the registers
+  int blocks;  // of a multiprocessor: bounds the registers
   if (p.kernel == MatmulKernel::thin) {
     const bool tensor = dtype_size(p.dtype) == 2;
+    blocks = thin_blocks(p);
     s.headers = "#include \"kernels/simt/matmul_thin.cuh\"\n";
     s.body = "gems::simt::matmul_thin<" + type + ", gems::simt::Thin" + (tensor ? "Tensor" : "Fma") +
              (p.layout_b == simt::kAlongK ? "AlongK<" : "AlongN<") + type + (tensor ? "" : ", " + number(p.config)) +
@@ -213,9 +223,10 @@ KernelSource matmul_source(const MatmulPlan& p) {
   } else {
     const MatmulTile& t = matmul_tile(p.kernel, p.config);
     const bool tensor = p.kernel == MatmulKernel::tile;
+    blocks = t.blocks;
     s.headers = std::string("#include \"kernels/simt/matmul_") + (tensor ? "tile" : "fma") + ".cuh\"\n";
     s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + number(t.m) + ", " + number(t.n) + ", " +
-             number(t.warps_m) + ", " + number(t.warps_n) + ", " + (tensor ? number(t.stages) + ", " : "") + layouts + ", " + split + ">(a);";
+             (tensor ? "" : number(t.k) + ", ") + number(t.part_m) + ", " + number(t.part_n) + ", " + (tensor ? number(t.stages) + ", " : "") + layouts + ", " + split + ">(a);";
   }
   s.attributes = "__launch_bounds__(" + number(p.block) + ", " + number(blocks) + ")";
   if (p.split > 1) s.attributes += " __cluster_dims__(" + number(p.split) + ", 1, 1)";

@@ -21,7 +21,10 @@ struct MatmulPlan {
 };
 
 struct MatmulTile {
-  int m, n, warps_m, warps_n, stages;  // stages == 0: without tensor cores, warps_* are then the elements of a thread
+  int m, n, k;
+  int part_m, part_n;  // tensor cores: warps of a block; else: elements of a thread
+  int stages;          // tensor cores
+  int blocks;          // that a multiprocessor should hold: bounds the registers
 };
 const MatmulTile& matmul_tile(MatmulKernel kernel, int config);
 

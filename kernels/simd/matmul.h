@@ -15,7 +15,17 @@ typedef struct gems_mm {
 } gems_mm;
 
 // Storage types. Integers are computed modulo 2^bits, so signedness doesn't matter and the size is the type.
-enum gems_mm_type { GEMS_MM_F32, GEMS_MM_F64, GEMS_MM_BF16, GEMS_MM_F16, GEMS_MM_I8, GEMS_MM_I16, GEMS_MM_I32, GEMS_MM_I64, GEMS_MM_TYPES };
+enum gems_mm_type {
+  GEMS_MM_F32,
+  GEMS_MM_F64,
+  GEMS_MM_BF16,
+  GEMS_MM_F16,
+  GEMS_MM_I8,
+  GEMS_MM_I16,
+  GEMS_MM_I32,
+  GEMS_MM_I64,
+  GEMS_MM_TYPES
+};
 
 // Kernels of one storage type. The compute type C is float for F32, BF16 and F16, double, uint32 for I8 to I32, uint64.
 typedef struct gems_mm_kernels {
@@ -31,10 +41,10 @@ typedef struct gems_mm_kernels {
   int64_t (*tile_scratch)(int64_t m, int64_t n, int64_t k);
   // Rows [m0, m1) of out = beta * self, or 0 (k == 0).
   void (*fill)(const gems_mm* p, int64_t m0, int64_t m1);
-  int32_t size;          // bytes of an element in memory
-  int32_t compute_size;  // bytes of C
-  int32_t widens;        // storage and compute type differ
-  int32_t lanes;         // elements of C in a vector
+  int32_t size;            // bytes of an element in memory
+  int32_t compute_size;    // bytes of C
+  int32_t widens;          // storage and compute type differ
+  int32_t lanes;           // elements of C in a vector
   int32_t tile_m, tile_n;  // register tile of `tile`
 } gems_mm_kernels;
 

@@ -13,8 +13,9 @@ constexpr int kTileRows = 6, kTileVectors = 4;
 #else
 constexpr int kTileRows = 4, kTileVectors = 2;
 #endif
-template <class C> constexpr int tile_columns = kTileVectors * lanes<C>;
-template <class C> constexpr i64 kDepth = 1024 / (i64)sizeof(C);  // of a packed block: a panel of b is 32 KiB with AVX-512, 8 KiB with SSE
+template <class C> constexpr int tile_columns = kTileVectors* lanes<C>;
+template <class C>
+constexpr i64 kDepth = 1024 / (i64)sizeof(C);  // of a packed block: a panel of b is 32 KiB with AVX-512, 8 KiB with SSE
 
 template <bool c, class A, class B> struct select_type { typedef A type; };
 template <class A, class B> struct select_type<false, A, B> { typedef B type; };
@@ -37,8 +38,8 @@ template <int W> GEMS_FN void scatter(const vector_of<double, 16>::type (&r)[2],
 }
 
 // dst[l * W + i] = src[i * is + l * ls] for i < n, l < depth; zero for n <= i < W.
-template <class T, int W> void pack(const T* src, i64 is, i64 ls, i64 n, i64 depth, typename compute<T>::type* dst) {
-  typedef typename compute<T>::type C;
+template <class T, int W> void pack(const T* src, i64 is, i64 ls, i64 n, i64 depth, compute_of<T>* dst) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   if (n < W) __builtin_memset(dst, 0, sizeof(C) * W * depth);
   if (is == 1 && n == W && W % L == 0) {  // rows of b
@@ -86,9 +87,8 @@ template <class C> void micro(const C* a, const C* b, i64 depth, bool first, C* 
   for (i64 l = 0; l < depth; l++, a += kTileRows, b += W) {
     vec<C> bv[kTileVectors];
     repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { bv[v] = read<vec<C>>(b + v * L); });
-    repeat<kTileRows>([&](auto r) GEMS_MM_INLINE {
-      repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { s[r][v] += a[r] * bv[v]; });
-    });
+    repeat<kTileRows>([&](auto r)
+                          GEMS_MM_INLINE { repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE { s[r][v] += a[r] * bv[v]; }); });
   }
   repeat<kTileRows>([&](auto r) GEMS_MM_INLINE {
     repeat<kTileVectors>([&](auto v) GEMS_MM_INLINE {
@@ -108,7 +108,7 @@ template <class C> i64 tile_scratch(i64 m, i64 n, i64 k) {
 }
 
 template <class T> void tile(const gems_mm* p, i64 m0, i64 m1, i64 n0, i64 n1, void* scratch) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   constexpr int R = kTileRows, W = tile_columns<C>;
   const i64 m = m1 - m0, n = n1 - n0, k = p->k, rows = round_up(m, R), columns = round_up(n, W);
   const i64 depth = k < kDepth<C> ? k : kDepth<C>;

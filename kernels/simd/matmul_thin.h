@@ -21,9 +21,9 @@ constexpr int kStreamRows = 3, kStreamUnroll = 4;
 constexpr i64 kBlock = 64;  // outputs of a row that are finished together
 
 // acc[r * kBlock + c] = x[r, :] . b[:, c] for ROWS rows and 4 columns of b, which are contiguous.
-template <class T, int ROWS, int COLS> GEMS_FN void dot_tile(const typename compute<T>::type* x, i64 x_rs, const T* b, i64 ldb, i64 k,
-                                                             i64 ahead, typename compute<T>::type* acc) {
-  typedef typename compute<T>::type C;
+template <class T, int ROWS, int COLS>
+GEMS_FN void dot_tile(const compute_of<T>* x, i64 x_rs, const T* b, i64 ldb, i64 k, i64 ahead, compute_of<T>* acc) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   constexpr int U = ROWS * COLS >= 12 ? 1 : 2;  // at least 8 independent accumulators hide the latency of the multiply-add
   vec<C> s[ROWS][COLS][U] = {};
@@ -58,9 +58,9 @@ template <class T, int ROWS, int COLS> GEMS_FN void dot_tile(const typename comp
 }
 
 // The same for one column: its elements come as one stream from memory.
-template <class T, int ROWS, int U> GEMS_FN void dot_stream(const typename compute<T>::type* x, i64 x_rs, const T* b, i64 k,
-                                                            vec<typename compute<T>::type>* out) {
-  typedef typename compute<T>::type C;
+template <class T, int ROWS, int U>
+GEMS_FN void dot_stream(const compute_of<T>* x, i64 x_rs, const T* b, i64 k, vec<compute_of<T>>* out) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   constexpr i64 kAhead = 4096 / (i64)sizeof(T);
   vec<C> s[ROWS][U] = {};
@@ -87,9 +87,9 @@ template <class T, int ROWS, int U> GEMS_FN void dot_stream(const typename compu
   });
 }
 
-template <class T, int ROWS> void dot_rows(const typename compute<T>::type* x, i64 x_rs, const T* b, i64 ldb, i64 k, i64 ahead, i64 columns,
-                                           typename compute<T>::type* acc) {
-  typedef typename compute<T>::type C;
+template <class T, int ROWS>
+void dot_rows(const compute_of<T>* x, i64 x_rs, const T* b, i64 ldb, i64 k, i64 ahead, i64 columns, compute_of<T>* acc) {
+  typedef compute_of<T> C;
   i64 c = 0;
   if constexpr (ROWS <= kStreamRows) {
     vec<C> s[kDotColumns][ROWS];
@@ -98,7 +98,8 @@ template <class T, int ROWS> void dot_rows(const typename compute<T>::type* x, i
       repeat<ROWS>([&](auto r) GEMS_MM_INLINE { sum4<C>(acc + r * kBlock + c, s[0][r], s[1][r], s[2][r], s[3][r]); });
     }
   } else {
-    for (; c + kDotColumns <= columns; c += kDotColumns) dot_tile<T, ROWS, kDotColumns>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
+    for (; c + kDotColumns <= columns; c += kDotColumns)
+      dot_tile<T, ROWS, kDotColumns>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
   }
   for (; c < columns; c++) dot_tile<T, ROWS, 1>(x, x_rs, b + c * ldb, ldb, k, ahead, acc + c);
 }
@@ -115,7 +116,7 @@ GEMS_FN i64 next_rows(i64 left, i64 most) {
 }
 
 template <class T> void dot(const gems_mm* p, const void* x_, i64 x_rs, i64 n0, i64 n1) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   constexpr i64 kRows = 48;  // rows of x against which one block of b is used before the next; 12 KiB of sums
   const C* x = (const C*)x_;
   alignas(64) C acc[kRows * kBlock];
@@ -142,13 +143,14 @@ template <class T> void dot(const gems_mm* p, const void* x_, i64 x_rs, i64 n0, 
   }
 }
 
-// acc[r][...] = sum over l of x[r, l] * b[l, 0 .. VECS * lanes).
-template <class T, int ROWS, int VECS, bool PART> GEMS_FN void outer_tile(const typename compute<T>::type* x, i64 x_rs, i64 x_cs, const T* b, i64 ldb,
-                                                                          i64 k, i64 part, typename compute<T>::type* acc, i64 ldacc) {
-  typedef typename compute<T>::type C;
+// acc[r][...] (+)= sum over l of x[r, l] * b[l, 0 .. VECS * lanes).
+template <class T, int ROWS, int VECS, bool PART> GEMS_FN void outer_tile(const compute_of<T>* x, i64 x_rs, i64 x_cs, const T* b,
+                                                                          i64 ldb, i64 k, i64 part, bool first,
+                                                                          compute_of<T>* acc, i64 ldacc) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   constexpr int U = ROWS * VECS >= 6 ? 1 : ROWS * VECS >= 3 ? 2 : 4;  // independent sums over l, as in dot_tile
-  constexpr i64 kAhead = 8;  // rows
+  constexpr i64 kAhead = 8;                                           // rows
   vec<C> s[U][ROWS][VECS] = {};
   auto step = [&](i64 l, auto u) GEMS_MM_INLINE {
     vec<C> bv[VECS];
@@ -172,49 +174,53 @@ template <class T, int ROWS, int VECS, bool PART> GEMS_FN void outer_tile(const 
       vec<C> t = s[0][r][v];
       if constexpr (U == 2) t += s[1][r][v];
       if constexpr (U == 4) t = (t + s[1][r][v]) + (s[2][r][v] + s[3][r][v]);
-      __builtin_memcpy(acc + r * ldacc + v * L, &t, sizeof t);
+      C* at = acc + r * ldacc + v * L;
+      if (!first) t += read<vec<C>>(at);
+      __builtin_memcpy(at, &t, sizeof t);
     });
   });
 }
 
-template <class T, int ROWS> void outer_rows(const gems_mm* p, const typename compute<T>::type* x, i64 x_rs, i64 x_cs, i64 m, i64 n, i64 left) {
-  typedef typename compute<T>::type C;
+template <class T, int ROWS>
+void outer_rows(const gems_mm* p, const compute_of<T>* x, i64 x_rs, i64 x_cs, i64 m, i64 n, i64 left) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>, V = ROWS == 1 ? 8 : kOuterVectors;
+  constexpr i64 kDepth = 256;  // rows of b in one sum: one chain over all of k has a multiple of the error of native's blocks
   alignas(64) C acc[ROWS * V * L];
   const T* b = (const T*)p->b + n * p->b_cs;
   for (i64 i = 0, width; i < left; i += width) {
-    if (left - i >= V * L) {
-      width = V * L;
-      outer_tile<T, ROWS, V, false>(x, x_rs, x_cs, b + i, p->b_rs, p->k, 0, acc, V * L);
-    } else if (V > kOuterVectors && left - i >= kOuterVectors * L) {
-      width = kOuterVectors * L;
-      outer_tile<T, ROWS, kOuterVectors, false>(x, x_rs, x_cs, b + i, p->b_rs, p->k, 0, acc, V * L);
-    } else if (left - i >= L) {
-      width = L;
-      outer_tile<T, ROWS, 1, false>(x, x_rs, x_cs, b + i, p->b_rs, p->k, 0, acc, V * L);
-    } else {
-      width = left - i;
-      outer_tile<T, ROWS, 1, true>(x, x_rs, x_cs, b + i, p->b_rs, p->k, width, acc, V * L);
+    const i64 rest = left - i;
+    width = rest >= V * L ? V * L : rest >= kOuterVectors * L ? kOuterVectors * L : rest >= L ? L : rest;
+    for (i64 l = 0; l < p->k; l += kDepth) {
+      const i64 d = p->k - l < kDepth ? p->k - l : kDepth;
+      const C* xl = x + l * x_cs;
+      const T* bl = b + i + l * p->b_rs;
+      if (width == V * L) outer_tile<T, ROWS, V, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
+      else if (width == kOuterVectors * L)
+        outer_tile<T, ROWS, kOuterVectors, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
+      else if (width == L) outer_tile<T, ROWS, 1, false>(xl, x_rs, x_cs, bl, p->b_rs, d, 0, l == 0, acc, V * L);
+      else outer_tile<T, ROWS, 1, true>(xl, x_rs, x_cs, bl, p->b_rs, d, width, l == 0, acc, V * L);
     }
     for (int r = 0; r < ROWS; r++) finish<T>(p, acc + r * V * L, m + r, n + i, width);
   }
 }
 
 template <class T> void outer(const gems_mm* p, const void* x_, i64 x_rs, i64 x_cs, i64 n0, i64 n1) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   const C* x = (const C*)x_;
   constexpr i64 kStrip = 8 * lanes<C>;  // columns of b that go through all rows of x
   for (i64 n = n0; n < n1; n += kStrip) {
     i64 columns = n1 - n < kStrip ? n1 - n : kStrip;
     for (i64 m = 0, step; m < p->m; m += step) {
       step = next_rows(p->m - m, kOuterRows<C>);
-      with_rows<kOuterRows<C>>(step, [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
+      with_rows<kOuterRows<C>>(step,
+                               [&](auto r) GEMS_MM_INLINE { outer_rows<T, r>(p, x + m * x_rs, x_rs, x_cs, m, n, columns); });
     }
   }
 }
 
 template <class T> void widen(const gems_mm* p, i64 m0, i64 m1, void* x_) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   const i64 k = p->k, cs = p->a_cs;
   C* x = (C*)x_;
@@ -231,7 +237,7 @@ template <class T> void widen(const gems_mm* p, i64 m0, i64 m1, void* x_) {
 }
 
 template <class T> void fill(const gems_mm* p, i64 m0, i64 m1) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   const C zero[kBlock] = {};
   for (i64 m = m0; m < m1; m++)
     for (i64 n = 0; n < p->n; n += kBlock) finish<T>(p, zero, m, n, p->n - n < kBlock ? p->n - n : kBlock);

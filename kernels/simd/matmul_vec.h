@@ -30,14 +30,19 @@ template <> struct compute<gems::f16> { typedef float type; };
 template <> struct compute<double> { typedef double type; };
 template <> struct compute<u64> { typedef u64 type; };
 
+template <class T> using compute_of = typename compute<T>::type;
+
 template <class E, int bytes> struct vector_of { typedef E type __attribute__((vector_size(bytes))); };
 template <class C> using vec = typename vector_of<C, kVectorBytes>::type;
 template <class C> constexpr int lanes = kVectorBytes / (int)sizeof(C);
-template <class T> using memory_vec = typename vector_of<T, (int)sizeof(T) * lanes<typename compute<T>::type>>::type;
+template <class T> using memory_vec = typename vector_of<T, (int)sizeof(T) * lanes<compute_of<T>>>::type;
 
 // repeat<N>(f): f(index<0>{}) ... f(index<N-1>{}). Constant indices from the start keep arrays of accumulators in registers; a
 // loop that is unrolled later leaves them on the stack.
-template <int I> struct index { static constexpr int value = I; constexpr operator int() const { return I; } };
+template <int I> struct index {
+  static constexpr int value = I;
+  constexpr operator int() const { return I; }
+};
 template <int N, int I = 0, class F> GEMS_FN void repeat(F&& f) {
   if constexpr (I < N) {
     f(index<I>{});
@@ -55,7 +60,7 @@ template <class C> GEMS_FN vec<C> splat(C x) { return vec<C>{} + x; }
 
 // ---- load: lanes<C> elements of storage type T in the compute type ----
 template <class T> GEMS_FN auto load(const T* p) {
-  typedef typename compute<T>::type C;
+  typedef compute_of<T> C;
   if constexpr (gems::is_same<T, C>) {
     return read<vec<C>>(p);
   } else if constexpr (gems::is_same<T, gems::bf16>) {
@@ -70,6 +75,13 @@ template <class T> GEMS_FN auto load(const T* p) {
     vec<float> v = {};
     for (int i = 0; i < lanes<float>; i++) v[i] = gems::f16_to_float(p[i]);
     return v;
+#endif
+#if GEMS_MM_AVX512
+  } else if constexpr (gems::is_same<T, u8>) {  // g++ 12 takes convertvector apart into elements here
+    return (vec<u32>)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128((const __m128i_u*)p));
+#elif defined(__AVX2__)
+  } else if constexpr (gems::is_same<T, u8>) {
+    return (vec<u32>)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u*)p));
 #endif
   } else {
     return __builtin_convertvector(read<memory_vec<T>>(p), vec<C>);
@@ -90,15 +102,15 @@ template <class T> GEMS_FN auto load_part(const T* p, i64 n) {
   } else
 #endif
   {
-    T part[lanes<typename compute<T>::type>] = {};
+    T part[lanes<compute_of<T>>] = {};
     for (i64 i = 0; i < n; i++) part[i] = p[i];
     return load(part);
   }
 }
 
 // ---- store: from the compute type, 16-bit floats rounded to nearest even ----
-template <class T> GEMS_FN void store(T* p, vec<typename compute<T>::type> v) {
-  typedef typename compute<T>::type C;
+template <class T> GEMS_FN void store(T* p, vec<compute_of<T>> v) {
+  typedef compute_of<T> C;
   if constexpr (gems::is_same<T, C>) {
     __builtin_memcpy(p, &v, sizeof v);
   } else if constexpr (gems::is_same<T, gems::bf16>) {
@@ -120,8 +132,8 @@ template <class T> GEMS_FN void store(T* p, vec<typename compute<T>::type> v) {
     __builtin_memcpy(p, &h, sizeof h);
   }
 }
-template <class T> GEMS_FN void store_part(T* p, vec<typename compute<T>::type> v, i64 n) {
-  T part[lanes<typename compute<T>::type>];
+template <class T> GEMS_FN void store_part(T* p, vec<compute_of<T>> v, i64 n) {
+  T part[lanes<compute_of<T>>];
   store(part, v);
   for (i64 i = 0; i < n; i++) p[i] = part[i];
 }
@@ -160,8 +172,8 @@ template <class C> GEMS_FN void sum4(C* out, vec<C> a, vec<C> b, vec<C> c, vec<C
 }
 
 // n outputs of row m from column n0: out = alpha * acc + beta * self in the compute type, rounded once.
-template <class T> GEMS_FN void finish(const gems_mm* p, const typename compute<T>::type* acc, i64 m, i64 n0, i64 n) {
-  typedef typename compute<T>::type C;
+template <class T> GEMS_FN void finish(const gems_mm* p, const compute_of<T>* acc, i64 m, i64 n0, i64 n) {
+  typedef compute_of<T> C;
   constexpr int L = lanes<C>;
   T* o = (T*)p->out + m * p->o_rs + n0 * p->o_cs;
   if (p->o_cs == 1 && p->alpha == 1 && !p->self) {

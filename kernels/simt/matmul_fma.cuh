@@ -5,34 +5,30 @@
 
 namespace gems::simt {
 
-// Fetches and stores a [kFmaTileK][MN] tile. LAYOUT: enum MatmulLayout.
-template <class T, int MN, int LAYOUT, int THREADS> struct FmaOperand {
-  static constexpr bool kAlong = LAYOUT % 2 == 0;
-  static constexpr int kPack = 16 / sizeof(T), kPacks = MN * kFmaTileK / kPack, kEach = kPacks / THREADS;
-  static constexpr int kLine = (kAlong ? kFmaTileK : MN) / kPack, kPitch = MN + 4;
-  static_assert(kEach * THREADS == kPacks);
+// A [BK][MN] tile on its way through registers. LAYOUT: enum MatmulLayout.
+template <class T, int MN, int BK, int LAYOUT, int THREADS> struct FmaOperand : TileWalk<T, MN, BK, LAYOUT, THREADS> {
+  typedef TileWalk<T, MN, BK, LAYOUT, THREADS> Walk;
+  using Walk::Walk, Walk::kAlong, Walk::kEach, Walk::kStep, Walk::kPack;
+  static constexpr int kPitch = MN + 4;
   Pack16 r[kEach];
-  GEMS_FN void fetch(const T* base, i64 s_mn, i64 s_k, i64 mn0, i64 k0, i64 mn_end, i64 k_end) {
+  GEMS_FN void fetch() {
 #pragma unroll
     for (int e = 0; e < kEach; e++) {
-      const int i = e * THREADS + thread_x(), row = i / kLine, at = i % kLine * kPack;
-      const i64 mn = mn0 + (kAlong ? row : at), k = k0 + (kAlong ? at : row);
-      const i64 count = kAlong ? k_end - k : mn_end - mn;
-      const T* const from = base + mn * s_mn + k * s_k;
-      if (count <= 0 || (kAlong ? mn >= mn_end : k >= k_end)) r[e] = Pack16{};
-      else if (LAYOUT < 2 && count >= kPack) r[e] = load_again(from);
-      else r[e] = gather(from, kAlong ? s_k : s_mn, count);
+      const int count = this->count(e);
+      if (Walk::kAligned && count >= kPack) r[e] = load_again(this->from(e));
+      else r[e] = gather(this->from(e), this->step, count);
     }
+    this->next();
   }
   GEMS_FN void store(T* tile) const {
 #pragma unroll
     for (int e = 0; e < kEach; e++) {
-      const int i = e * THREADS + thread_x(), row = i / kLine, at = i % kLine * kPack;
+      const int line = this->line + e * kStep, at = this->pack * kPack;
       if constexpr (kAlong) {
 #pragma unroll
-        for (int j = 0; j < kPack; j++) tile[(at + j) * kPitch + row] = element<T>(r[e], j);
+        for (int j = 0; j < kPack; j++) tile[(at + j) * kPitch + line] = element<T>(r[e], j);
       } else {
-        *reinterpret_cast<Pack16*>(tile + row * kPitch + at) = r[e];
+        *reinterpret_cast<Pack16*>(tile + line * kPitch + at) = r[e];
       }
     }
   }
@@ -53,39 +49,37 @@ template <class T, int TM, int MN> GEMS_FN void fma_read(T (&r)[TM], const T* li
   }
 }
 
-template <class T, int BM, int BN, int TM, int TN, int LA, int LB, bool SPLIT> GEMS_FN void matmul_fma(const MatmulArgs& p) {
+template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool SPLIT> GEMS_FN void matmul_fma(const MatmulArgs& p) {
   constexpr int THREADS = (BM / TM) * (BN / TN);
-  typedef FmaOperand<T, BM, LA, THREADS> OA;
-  typedef FmaOperand<T, BN, LB, THREADS> OB;
-  constexpr int BUFFER = kFmaTileK * (OA::kPitch + OB::kPitch);
+  typedef FmaOperand<T, BM, BK, LA, THREADS> OA;
+  typedef FmaOperand<T, BN, BK, LB, THREADS> OB;
+  constexpr int BUFFER = BK * (OA::kPitch + OB::kPitch);
   T* const smem = reinterpret_cast<T*>(shared_memory());
   const int tm = thread_x() / (BN / TN), tn = thread_x() % (BN / TN);
   const int split = SPLIT ? p.split : 1, rank = SPLIT ? (int)cluster_rank() : 0;
   const TileAt tile = tile_at(block_x() / split, (p.m + BM - 1) / BM, (p.n + BN - 1) / BN);
-  const i64 m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + kFmaTileK - 1) / kFmaTileK;
-  const i64 begin = steps * rank / split, end = steps * (rank + 1) / split;
+  const int m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + BK - 1) / BK;
+  const int begin = (int)((i64)steps * rank / split), count = (int)((i64)steps * (rank + 1) / split) - begin;
   for (i64 z = block_z(); z < p.batch; z += grid_z()) {
-    const T* const a = static_cast<const T*>(p.a) + z * p.a_z;
-    const T* const b = static_cast<const T*>(p.b) + z * p.b_z;
-    OA oa;
-    OB ob;
-    const auto fetch = [&](i64 step) {
-      oa.fetch(a, p.a_m, p.a_k, m0, step * kFmaTileK, p.m, p.k);
-      ob.fetch(b, p.b_n, p.b_k, n0, step * kFmaTileK, p.n, p.k);
-    };
+    OA a(static_cast<const T*>(p.a) + z * p.a_z, p.a_m, p.a_k, m0, begin * BK, p.m, p.k);
+    OB b(static_cast<const T*>(p.b) + z * p.b_z, p.b_n, p.b_k, n0, begin * BK, p.n, p.k);
     T acc[TM][TN];
 #pragma unroll
     for (int i = 0; i < TM * TN; i++) acc[i / TN][i % TN] = 0;
-    if (begin < end) fetch(begin);
-    for (i64 step = begin; step < end; step++) {
-      T* const ta = smem + (step - begin) % 2 * BUFFER;
-      T* const tb = ta + kFmaTileK * OA::kPitch;
-      oa.store(ta);
-      ob.store(tb);
+    const auto fetch = [&] {
+      a.fetch();
+      b.fetch();
+    };
+    if (count > 0) fetch();
+    for (int step = 0; step < count; step++) {
+      T* const ta = smem + step % 2 * BUFFER;
+      T* const tb = ta + BK * OA::kPitch;
+      a.store(ta);
+      b.store(tb);
       barrier();  // slower threads may still read the other buffer, but nobody this one: one barrier a step is enough
-      if (step + 1 < end) fetch(step + 1);
+      if (step + 1 < count) fetch();
 #pragma unroll
-      for (int k = 0; k < kFmaTileK; k++) {
+      for (int k = 0; k < BK; k++) {
         T x[TM], y[TN];
         fma_read<T, TM, BM>(x, ta + k * OA::kPitch, tm);
         fma_read<T, TN, BN>(y, tb + k * OB::kPitch, tn);

@@ -85,6 +85,4 @@ template <class A> GEMS_FN A cluster_load(const A* own, u32 rank) {
 }
 #endif
 
-GEMS_FN i64 least(i64 a, i64 b) { return a < b ? a : b; }
-
 }  // namespace gems::simt

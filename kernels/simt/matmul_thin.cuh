@@ -13,9 +13,8 @@
 
 namespace gems::simt {
 
-// The 8 (PACK) values of row r of a from k on; zero beyond the matrix.
-template <class T, bool ALONG> GEMS_FN Pack16 thin_row(const MatmulArgs& p, const T* a, i64 r, i64 k) {
-  constexpr int PACK = 16 / sizeof(T);
+// 16 bytes of row r of a from k on; zero beyond the matrix.
+template <class T, bool ALONG> GEMS_FN Pack16 thin_row(const MatmulArgs& p, const T* a, int r, int k) {
   if (r >= p.m || k >= p.k) return Pack16{};
   if constexpr (ALONG) return load_again(a + r * p.a_m + k);
   else return gather(a + r * p.a_m + k * p.a_k, p.a_k, p.k - k);
@@ -36,10 +35,10 @@ template <class T, bool A_ALONG> struct ThinTensorAlongK {
 #pragma unroll
     for (int i = 0; i < 4; i++) acc[i] = 0;
   }
-  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T* a, const T* b, i64 n0, i64 k0, int warp, int lane) {
+  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T* a, const T* b, int n0, int k0, int warp, int lane) {
     const int g = lane / 4, t = lane % 4;
-    const i64 k = k0 + warp * 32 * kThinChunks + 8 * t;
-    const T* at = b + (n0 + g) * p.b_n + k;
+    const int k = k0 + warp * 32 * kThinChunks + 8 * t;
+    const T* const at = b + (n0 + g) * p.b_n + k;
     const bool row0 = n0 + g < p.n, row1 = n0 + g + 8 < p.n;
 #pragma unroll
     for (int c = 0; c < kThinChunks; c++) {
@@ -50,7 +49,7 @@ template <class T, bool A_ALONG> struct ThinTensorAlongK {
 #pragma unroll
     for (int c = 0; c < kThinChunks; c++) s.x[c] = thin_row<T, A_ALONG>(p, a, g, k + 32 * c);
   }
-  GEMS_FN void use(const Stage& s, const MatmulArgs&, const T*, i64, int, int) {
+  GEMS_FN void use(const Stage& s, const MatmulArgs&, const T*, int, int, int) {
 #pragma unroll
     for (int c = 0; c < kThinChunks; c++) {
       const u32 *w0 = s.w[0][c].w, *w1 = s.w[1][c].w, *x = s.x[c].w;
@@ -82,15 +81,15 @@ template <class T, bool A_ALONG> struct ThinTensorAlongN {
 #pragma unroll
     for (int i = 0; i < 16; i++) acc[i / 4][i % 4] = 0;
   }
-  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T* a, const T* b, i64 n0, i64 k0, int warp, int lane) {
+  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T* a, const T* b, int n0, int k0, int warp, int lane) {
     const int g = lane / 4, t = lane % 4;
-    const i64 k = k0 + warp * 32 + 8 * t, n = n0 + 8 * g;
-    const T* at = b + k * p.b_k + n;
+    const int k = k0 + warp * 32 + 8 * t, n = n0 + 8 * g;
+    const T* const at = b + k * p.b_k + n;
 #pragma unroll
     for (int c = 0; c < 8; c++) s.w[c] = k + c < p.k && n < p.n ? load_once(at + c * p.b_k) : Pack16{};
     s.x = thin_row<T, A_ALONG>(p, a, g, k);
   }
-  GEMS_FN void use(const Stage& s, const MatmulArgs&, const T*, i64, int, int) {
+  GEMS_FN void use(const Stage& s, const MatmulArgs&, const T*, int, int, int) {
     constexpr u32 LOW = 0x5410, HIGH = 0x7632;
 #pragma unroll
     for (int q = 0; q < 4; q++)
@@ -124,10 +123,10 @@ template <class T, int ROWS, bool A_ALONG> struct ThinFmaAlongK {
 #pragma unroll
     for (int r = 0; r < ROWS; r++) acc[r][0] = acc[r][1] = 0;
   }
-  static GEMS_FN i64 first_k(i64 k0, int warp, int lane) { return k0 + (warp * 4 * kThinChunks + lane % 4) * kPack; }
-  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T*, const T* b, i64 n0, i64 k0, int warp, int lane) {
-    const i64 k = first_k(k0, warp, lane), n = n0 + lane / 4;
-    const T* at = b + n * p.b_n + k;
+  static GEMS_FN int first_k(int k0, int warp, int lane) { return k0 + (warp * 4 * kThinChunks + lane % 4) * kPack; }
+  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T*, const T* b, int n0, int k0, int warp, int lane) {
+    const int k = first_k(k0, warp, lane), n = n0 + lane / 4;
+    const T* const at = b + n * p.b_n + k;
 #pragma unroll
     for (int c = 0; c < kThinChunks; c++) {
       const bool in = k + 4 * kPack * c < p.k;
@@ -135,8 +134,8 @@ template <class T, int ROWS, bool A_ALONG> struct ThinFmaAlongK {
       s.w[1][c] = in && n + 8 < p.n ? load_once(at + 8 * p.b_n + 4 * kPack * c) : Pack16{};
     }
   }
-  GEMS_FN void use(const Stage& s, const MatmulArgs& p, const T* a, i64 k0, int warp, int lane) {
-    const i64 k = first_k(k0, warp, lane);
+  GEMS_FN void use(const Stage& s, const MatmulArgs& p, const T* a, int k0, int warp, int lane) {
+    const int k = first_k(k0, warp, lane);
 #pragma unroll
     for (int c = 0; c < kThinChunks; c++)
 #pragma unroll
@@ -177,14 +176,14 @@ template <class T, int ROWS, bool A_ALONG> struct ThinFmaAlongN {
 #pragma unroll
       for (int i = 0; i < kPack; i++) acc[r][i] = 0;
   }
-  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T*, const T* b, i64 n0, i64 k0, int warp, int lane) {
-    const i64 k = k0 + warp * 32 + 8 * (lane % 4), n = n0 + kPack * (lane / 4);
-    const T* at = b + k * p.b_k + n;
+  static GEMS_FN void load(Stage& s, const MatmulArgs& p, const T*, const T* b, int n0, int k0, int warp, int lane) {
+    const int k = k0 + warp * 32 + 8 * (lane % 4), n = n0 + kPack * (lane / 4);
+    const T* const at = b + k * p.b_k + n;
 #pragma unroll
     for (int c = 0; c < 8; c++) s.w[c] = k + c < p.k && n < p.n ? load_once(at + c * p.b_k) : Pack16{};
   }
-  GEMS_FN void use(const Stage& s, const MatmulArgs& p, const T* a, i64 k0, int warp, int lane) {
-    const i64 k = k0 + warp * 32 + 8 * (lane % 4);
+  GEMS_FN void use(const Stage& s, const MatmulArgs& p, const T* a, int k0, int warp, int lane) {
+    const int k = k0 + warp * 32 + 8 * (lane % 4);
 #pragma unroll
     for (int c = 0; c < 8; c += kPack)
 #pragma unroll
@@ -221,16 +220,16 @@ template <class T, class F, bool SPLIT> GEMS_FN void matmul_thin(const MatmulArg
   A* const parts = sums + 2 * kThinWarps * ROWS * PITCH;
   const int thread = thread_x(), lane = thread % 32, warp = thread / 32;
   const int split = SPLIT ? p.split : 1, rank = SPLIT ? (int)cluster_rank() : 0;
-  const i64 units = (p.n + TILE - 1) / TILE, stride = grid_x() / split, steps = (p.k + STEP - 1) / STEP;
-  const i64 begin = steps * rank / split * STEP, end = steps * (rank + 1) / split * STEP;
+  const int units = (p.n + TILE - 1) / TILE, stride = (int)grid_x() / split, steps = (p.k + STEP - 1) / STEP;
+  const int begin = steps * rank / split * STEP, end = steps * (rank + 1) / split * STEP;
   int parity = 0;
   for (i64 z = block_z(); z < p.batch; z += grid_z()) {
     const T* const a = static_cast<const T*>(p.a) + z * p.a_z;
     const T* const b = static_cast<const T*>(p.b) + z * p.b_z;
     F f;
     f.clear();
-    i64 unit = block_x() / split, k = begin;       // of the stage that is worked on next
-    i64 load_unit = unit, load_k = begin;          // of the stage that is loaded next
+    int unit = (int)block_x() / split, k = begin;       // of the stage that is worked on next
+    int load_unit = unit, load_k = begin;          // of the stage that is loaded next
     const auto load = [&](typename F::Stage& s) {
       if (load_unit >= units) return;
       F::load(s, p, a, b, load_unit * TILE, load_k, warp, lane);

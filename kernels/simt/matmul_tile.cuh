@@ -14,25 +14,21 @@ template <int LINE> GEMS_FN int chunk_at(int row, int chunk) {
   return row * LINE + (chunk ^ (row / ROWS & MASK));
 }
 
-template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand {
-  static constexpr bool kAlong = LAYOUT % 2 == 0;
-  static constexpr int kLine = (kAlong ? kTileK : MN) / 8, kBytes = MN * kTileK * 2;
-  // base: the matrix; mn0, k0: first element of the tile; bounds in elements
-  static GEMS_FN void fill(unsigned char* to, const T* base, i64 s_mn, i64 s_k, i64 mn0, i64 k0, i64 mn_end, i64 k_end) {
-    constexpr int CHUNKS = MN * kTileK / 8;
+template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand : TileWalk<T, MN, kTileK, LAYOUT, THREADS> {
+  typedef TileWalk<T, MN, kTileK, LAYOUT, THREADS> Walk;
+  using Walk::Walk, Walk::kAlong, Walk::kEach, Walk::kStep;
+  static constexpr int kLine = Walk::kPacks, kBytes = MN * kTileK * 2;
+  static_assert(kStep % 8 == 0, "the permutation of chunks repeats after 8 rows");
+  GEMS_FN void fill(unsigned char* tile) {
+    unsigned char* const to = tile + 16 * chunk_at<kLine>(this->line, this->pack);
 #pragma unroll
-    for (int first = 0; first < CHUNKS; first += THREADS) {
-      const int i = first + thread_x();
-      if (CHUNKS % THREADS != 0 && i >= CHUNKS) break;
-      const int row = i / kLine, chunk = i % kLine;
-      const i64 mn = mn0 + (kAlong ? row : 8 * chunk), k = k0 + (kAlong ? 8 * chunk : row);
-      i64 count = kAlong ? k_end - k : mn_end - mn;
-      if (count < 0 || (kAlong ? mn >= mn_end : k >= k_end)) count = 0;
-      unsigned char* const at = to + 16 * chunk_at<kLine>(row, chunk);
-      const T* const from = count ? base + mn * s_mn + k * s_k : base;
-      if constexpr (LAYOUT < 2) copy_async16(at, from, 2 * (int)least(count, 8));
-      else *reinterpret_cast<Pack16*>(at) = gather(from, kAlong ? s_k : s_mn, count);
+    for (int e = 0; e < kEach; e++) {
+      const int count = this->count(e), bytes = count <= 0 ? 0 : count < 8 ? 2 * count : 16;
+      unsigned char* const at = to + e * kStep * kLine * 16;
+      if constexpr (Walk::kAligned) copy_async16(at, bytes ? this->from(e) : this->at, bytes);
+      else *reinterpret_cast<Pack16*>(at) = gather(this->from(e), this->step, count);
     }
+    this->next();
   }
   // 16 rows (m or n) from mn on by 16 k from k on, as four 8x8 matrices. K_SECOND: their order is (0,0) (mn+8,0) (0,k+8) (mn+8,k+8),
   // what the first operand of mma wants; otherwise (0,0) (0,k+8) (mn+8,0) (mn+8,k+8), two of its second operand.
@@ -56,42 +52,47 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
   const int lane = thread_x() % 32, warp = thread_x() / 32, wm = warp / WN * (BM / WM), wn = warp % WN * (BN / WN);
   const int split = SPLIT ? p.split : 1, rank = SPLIT ? (int)cluster_rank() : 0;
   const TileAt tile = tile_at(block_x() / split, (p.m + BM - 1) / BM, (p.n + BN - 1) / BN);
-  const i64 m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + kTileK - 1) / kTileK;
-  const i64 begin = steps * rank / split, end = steps * (rank + 1) / split;
+  const int m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + kTileK - 1) / kTileK;
+  const int begin = (int)((i64)steps * rank / split), count = (int)((i64)steps * (rank + 1) / split) - begin;
   for (i64 z = block_z(); z < p.batch; z += grid_z()) {
-    const T* const a = static_cast<const T*>(p.a) + z * p.a_z;
-    const T* const b = static_cast<const T*>(p.b) + z * p.b_z;
-    const auto fill = [&](i64 step) {
-      if (step < end) {
-        unsigned char* const to = smem + (step - begin) % STAGES * STAGE;
-        TA::fill(to, a, p.a_m, p.a_k, m0, step * kTileK, p.m, p.k);
-        TB::fill(to + TA::kBytes, b, p.b_n, p.b_k, n0, step * kTileK, p.n, p.k);
+    TA a(static_cast<const T*>(p.a) + z * p.a_z, p.a_m, p.a_k, m0, begin * kTileK, p.m, p.k);
+    TB b(static_cast<const T*>(p.b) + z * p.b_z, p.b_n, p.b_k, n0, begin * kTileK, p.n, p.k);
+    int filled = 0, fill_slot = 0, slot = 0;
+    const auto fill = [&] {
+      if (filled < count) {
+        unsigned char* const to = smem + fill_slot * STAGE;
+        a.fill(to);
+        b.fill(to + TA::kBytes);
+        fill_slot = fill_slot + 1 == STAGES ? 0 : fill_slot + 1;
       }
+      filled++;
       copy_commit();  // an empty group too: copy_wait counts groups
     };
     float acc[MI][2 * NI][4];
 #pragma unroll
     for (int i = 0; i < MI * 2 * NI * 4; i++) acc[i / (8 * NI)][i / 4 % (2 * NI)][i % 4] = 0;
 #pragma unroll
-    for (int s = 0; s < STAGES - 1; s++) fill(begin + s);
-    for (i64 step = begin; step < end; step++) {
+    for (int s = 0; s < STAGES - 1; s++) fill();
+    for (int step = 0; step < count; step++) {
       copy_wait<STAGES - 2>();
       barrier();  // this step's tiles are there for everyone, and everyone is done with the buffer that is filled next
-      fill(step + STAGES - 1);
-      const unsigned char* const ta = smem + (step - begin) % STAGES * STAGE;
+      fill();
+      const unsigned char* const ta = smem + slot * STAGE;
       const unsigned char* const tb = ta + TA::kBytes;
+      slot = slot + 1 == STAGES ? 0 : slot + 1;
 #pragma unroll
       for (int k = 0; k < kTileK; k += 16) {
-        u32 fa[MI][4], fb[NI][4];
-#pragma unroll
-        for (int i = 0; i < MI; i++) TA::template fragment<true>(fa[i], ta, wm + 16 * i, k);
+        u32 fb[NI][4];
 #pragma unroll
         for (int j = 0; j < NI; j++) TB::template fragment<false>(fb[j], tb, wn + 16 * j, k);
 #pragma unroll
-        for (int i = 0; i < MI; i++)
+        for (int i = 0; i < MI; i++) {
+          u32 fa[4];
+          TA::template fragment<true>(fa, ta, wm + 16 * i, k);
 #pragma unroll
           for (int j = 0; j < 2 * NI; j++)
-            mma<T>(acc[i][j], fa[i][0], fa[i][1], fa[i][2], fa[i][3], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1]);
+            mma<T>(acc[i][j], fa[0], fa[1], fa[2], fa[3], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1]);
+        }
       }
     }
     copy_wait<0>();
@@ -114,7 +115,7 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
         for (int j = 0; j < 2 * NI; j++)
 #pragma unroll
           for (int h = 0; h < 2; h++) {
-            const i64 m = m0 + wm + 16 * i + g + 8 * h, n = n0 + wn + 8 * j + 2 * t;
+            const int m = m0 + wm + 16 * i + g + 8 * h, n = n0 + wn + 8 * j + 2 * t;
             const float x = acc[i][j][2 * h], y = acc[i][j][2 * h + 1];
             if (p.pair) {  // n is even and so is p.n
               if (m < p.m && n < p.n) {

@@ -39,7 +39,7 @@ const gems_backend* backend() {
     return h;
   }();
   static const gems_backend* const b = []() -> const gems_backend* {
-    void* library = dlopen(GEMS_LIB_DIR "/libgems_cpu.so", RTLD_LAZY | RTLD_LOCAL);
+    void* library = dlopen(GEMS_LIB_DIR "/libgems_cpu.so", RTLD_NOW | RTLD_LOCAL);
     auto entry = library ? reinterpret_cast<gems_backend_entry_fn>(dlsym(library, "gems_backend_entry")) : nullptr;
     return entry ? entry(&host) : nullptr;
   }();
@@ -104,10 +104,22 @@ template <class T> T make(double x) {
   }
 }
 template <class T> struct dtype_of;
-template <> struct dtype_of<float> { static constexpr int id = GEMS_F32; static constexpr double eps = 6e-8; };
-template <> struct dtype_of<double> { static constexpr int id = GEMS_F64; static constexpr double eps = 1.2e-16; };
-template <> struct dtype_of<Bf16> { static constexpr int id = GEMS_BF16; static constexpr double eps = 1. / 256; };
-template <> struct dtype_of<F16> { static constexpr int id = GEMS_F16; static constexpr double eps = 1. / 2048; };
+template <> struct dtype_of<float> {
+  static constexpr int id = GEMS_F32;
+  static constexpr double eps = 6e-8;
+};
+template <> struct dtype_of<double> {
+  static constexpr int id = GEMS_F64;
+  static constexpr double eps = 1.2e-16;
+};
+template <> struct dtype_of<Bf16> {
+  static constexpr int id = GEMS_BF16;
+  static constexpr double eps = 1. / 256;
+};
+template <> struct dtype_of<F16> {
+  static constexpr int id = GEMS_F16;
+  static constexpr double eps = 1. / 2048;
+};
 template <> struct dtype_of<uint8_t> { static constexpr int id = GEMS_U8; };
 template <> struct dtype_of<int8_t> { static constexpr int id = GEMS_I8; };
 template <> struct dtype_of<int16_t> { static constexpr int id = GEMS_I16; };
@@ -197,7 +209,8 @@ template <class T> void check(Tensor<T>& out, Tensor<T>* self, Tensor<T>& a, Ten
           uint64_t sum = 0;
           for (int64_t l = 0; l < k; l++) sum += static_cast<uint64_t>(a(g, i, l)) * static_cast<uint64_t>(b(g, l, j));
           sum *= static_cast<uint64_t>(static_cast<int64_t>(alpha));
-          if (self && beta != 0) sum += static_cast<uint64_t>(self_at(g, i, j)) * static_cast<uint64_t>(static_cast<int64_t>(beta));
+          if (self && beta != 0)
+            sum += static_cast<uint64_t>(self_at(g, i, j)) * static_cast<uint64_t>(static_cast<int64_t>(beta));
           ASSERT_EQ(got, static_cast<T>(sum)) << g << " " << i << " " << j;
         } else {
           double sum = 0, size = 0;
@@ -244,7 +257,8 @@ struct Size {
 
 TYPED_TEST(Matmul, LayoutsAndOddSizes) {
   using T = TypeParam;
-  const Size sizes[] = {{1, 1, 1}, {1, 5, 3}, {3, 1, 70}, {1, 70, 33}, {2, 67, 64}, {7, 19, 130}, {16, 16, 16}, {13, 50, 17}, {50, 13, 65}, {5, 200, 1}};
+  const Size sizes[] = {{1, 1, 1},    {1, 5, 3},    {3, 1, 70},   {1, 70, 33},  {2, 67, 64},
+                        {7, 19, 130}, {16, 16, 16}, {13, 50, 17}, {50, 13, 65}, {5, 200, 1}};
   this->each([&] {
     for (Size s : sizes)
       for (char la : {'r', 'c', 'p', 's'})
@@ -259,14 +273,16 @@ TYPED_TEST(Matmul, LayoutsAndOddSizes) {
 TYPED_TEST(Matmul, LargeEnoughForEveryKernelAndForThreads) {
   using T = TypeParam;
   const Size sizes[] = {{1, 640, 577}, {3, 300, 1500}, {17, 301, 300}, {70, 90, 1100}, {130, 140, 70}, {300, 2, 600}};
-  this->each([&] {
-    for (Size s : sizes)
-      for (const char* layout : {"rr", "rc", "cr", "ss"}) {
-        auto a = tensor<T>(0, s.m, s.k, layout[0]), b = tensor<T>(0, s.k, s.n, layout[1]), out = tensor<T>(0, s.m, s.n, 'r');
-        check<T>(out, nullptr, a, b);
-        if (this->HasFatalFailure()) return;
-      }
-  }, {1, 2});
+  this->each(
+      [&] {
+        for (Size s : sizes)
+          for (const char* layout : {"rr", "rc", "cr", "ss"}) {
+            auto a = tensor<T>(0, s.m, s.k, layout[0]), b = tensor<T>(0, s.k, s.n, layout[1]), out = tensor<T>(0, s.m, s.n, 'r');
+            check<T>(out, nullptr, a, b);
+            if (this->HasFatalFailure()) return;
+          }
+      },
+      {1, 2});
 }
 
 TYPED_TEST(Matmul, SelfAlphaBeta) {
@@ -275,7 +291,8 @@ TYPED_TEST(Matmul, SelfAlphaBeta) {
     for (char lb : {'r', 'c', 's'}) {
       for (Size s : {Size{4, 40, 30}, Size{80, 90, 70}}) {
         auto a = tensor<T>(0, s.m, s.k, 'r'), b = tensor<T>(0, s.k, s.n, lb), out = tensor<T>(0, s.m, s.n, 'r');
-        auto full = tensor<T>(0, s.m, s.n, 'c'), row = tensor<T>(0, 1, s.n, 'r'), column = tensor<T>(0, s.m, 1, 'r'), one = tensor<T>(0, 1, 1, 'r');
+        auto full = tensor<T>(0, s.m, s.n, 'c'), row = tensor<T>(0, 1, s.n, 'r'), column = tensor<T>(0, s.m, 1, 'r'),
+             one = tensor<T>(0, 1, 1, 'r');
         auto bias = row;
         bias.sizes = {s.n}, bias.strides = {1};
         for (auto* self : {&full, &row, &column, &one, &bias}) {
@@ -296,26 +313,30 @@ TYPED_TEST(Matmul, SelfAlphaBeta) {
 
 TYPED_TEST(Matmul, Batches) {
   using T = TypeParam;
-  this->each([&] {
-    for (Size s : {Size{1, 64, 37}, Size{1, 70, 64}, Size{5, 9, 20}, Size{66, 67, 68}})
-      for (const char* layout : {"rr", "rc", "cp"})
-        for (bool shared : {false, true}) {
-          auto a = tensor<T>(9, s.m, s.k, layout[0]), b = tensor<T>(9, s.k, s.n, layout[1], shared), out = tensor<T>(9, s.m, s.n, 'p');
-          check<T>(out, nullptr, a, b);
-          auto self = tensor<T>(9, s.m, s.n, 'r');
-          check<T>(out, &self, a, b, 2, 1);
-          auto bias = tensor<T>(1, 1, s.n, 'r');
-          check<T>(out, &bias, a, b, 1, 2);
-          if (this->HasFatalFailure()) return;
-        }
-  }, {2});
+  this->each(
+      [&] {
+        for (Size s : {Size{1, 64, 37}, Size{1, 70, 64}, Size{5, 9, 20}, Size{66, 67, 68}})
+          for (const char* layout : {"rr", "rc", "cp"})
+            for (bool shared : {false, true}) {
+              auto a = tensor<T>(9, s.m, s.k, layout[0]), b = tensor<T>(9, s.k, s.n, layout[1], shared),
+                   out = tensor<T>(9, s.m, s.n, 'p');
+              check<T>(out, nullptr, a, b);
+              auto self = tensor<T>(9, s.m, s.n, 'r');
+              check<T>(out, &self, a, b, 2, 1);
+              auto bias = tensor<T>(1, 1, s.n, 'r');
+              check<T>(out, &bias, a, b, 1, 2);
+              if (this->HasFatalFailure()) return;
+            }
+      },
+      {2});
 }
 
 TYPED_TEST(Matmul, Vectors) {
   using T = TypeParam;
   this->each([&] {
     for (char la : {'r', 'c', 's'}) {
-      auto a = tensor<T>(0, 200, 333, la), b = tensor<T>(0, 333, 1, 'r'), out = tensor<T>(0, 200, 1, 's'), self = tensor<T>(0, 200, 1, 'r');
+      auto a = tensor<T>(0, 200, 333, la), b = tensor<T>(0, 333, 1, 'r'), out = tensor<T>(0, 200, 1, 's'),
+           self = tensor<T>(0, 200, 1, 'r');
       check<T>(out, nullptr, a, b);  // b as [k, 1], out as [m, 1]
       b.sizes = {333}, b.strides = {1}, out.sizes = {200}, out.strides = {out.strides[0]}, self.sizes = {200}, self.strides = {1};
       check<T>(out, nullptr, a, b);
@@ -328,7 +349,8 @@ TYPED_TEST(Matmul, Vectors) {
 TYPED_TEST(Matmul, EmptyAndZeroDepth) {
   using T = TypeParam;
   this->each([&] {
-    auto a = tensor<T>(0, 4, 0, 'r'), b = tensor<T>(0, 0, 70, 'r'), out = tensor<T>(0, 4, 70, 'r'), self = tensor<T>(0, 1, 70, 'r');
+    auto a = tensor<T>(0, 4, 0, 'r'), b = tensor<T>(0, 0, 70, 'r'), out = tensor<T>(0, 4, 70, 'r'),
+         self = tensor<T>(0, 1, 70, 'r');
     check<T>(out, nullptr, a, b);
     check<T>(out, &self, a, b, 2, 1);
     for (Size s : {Size{0, 4, 3}, Size{4, 0, 3}}) {

@@ -179,7 +179,7 @@ class Case:
 
     def _compare(self, sample, dtype, device, got, want, calls, why):
         if isinstance(want, Exception) or isinstance(got, Exception):
-            assert type(got) is type(want), f"raised {got!r}, native {want!r}"
+            assert type(got) is type(want), f"{_what(got)}, native: {_what(want)}"
             return "error"
         self._check_values(sample, got, want, dtype)
         expected = self._expected_native(sample, dtype, device)
@@ -332,6 +332,12 @@ def _in_double(sample: Sample) -> Sample:
     return Sample(sample.name, convert(sample.args), {k: convert(v) for k, v in sample.kwargs.items()}, sample.special)
 
 
+def _what(result) -> str:
+    if isinstance(result, Exception):
+        return f"{type(result).__name__}: {str(result).splitlines()[0][:160] if str(result) else ''}"
+    return f"result {[tuple(t.shape) for t in result]}"
+
+
 def _assert_equal(got, want):
     if got.dtype.is_floating_point:
         same = (got == want) | (got.isnan() & want.isnan())
@@ -390,7 +396,7 @@ def _outs(like, style, device):
         shape = tuple(t.shape)
         middle = buffer[GUARD : GUARD + n]
         if style == "transposed":
-            outs.append(middle.view(tuple(reversed(shape))).permute(*reversed(range(len(shape)))))
+            outs.append(middle.view(tuple(reversed(shape))).permute(tuple(reversed(range(len(shape))))))
         else:
             outs.append(middle.view(shape))
         edge = GUARD * t.element_size()
