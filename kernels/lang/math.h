@@ -78,10 +78,10 @@ template <class V> GEMS_FN V fmin(V a, V b) {
 
 // Functions that the compiler or CUDA supplies as they are: correctly rounded or exact.
 #if GEMS_DEVICE
-#define GEMS_NATIVE(name, f, d)               \
+#define GEMS_NATIVE(name, f, d)                \
   GEMS_FN float name(float x) { return f(x); } \
   GEMS_FN double name(double x) { return d(x); }
-#define GEMS_NATIVE2(name, f, d)                              \
+#define GEMS_NATIVE2(name, f, d)                           \
   GEMS_FN float name(float x, float y) { return f(x, y); } \
   GEMS_FN double name(double x, double y) { return d(x, y); }
 GEMS_NATIVE(sqrt, ::sqrtf, ::sqrt)
@@ -223,9 +223,7 @@ template <class V> GEMS_FN V tanh(V x) {
 }
 
 // ---- logarithms: x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) ----
-template <class V> struct log_parts {
-  V e, f;
-};
+template <class V> struct log_parts { V e, f; };
 // For x in the normal range.
 template <class V> GEMS_FN log_parts<V> log_reduce(V x) {
   typedef layout<V> L;
