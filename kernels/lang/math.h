@@ -78,10 +78,10 @@ template <class V> GEMS_FN V fmin(V a, V b) {
 
 // Functions that the compiler or CUDA supplies as they are: correctly rounded or exact.
 #if GEMS_DEVICE
-#define GEMS_NATIVE(name, f, d)               \
+#define GEMS_NATIVE(name, f, d)                \
   GEMS_FN float name(float x) { return f(x); } \
   GEMS_FN double name(double x) { return d(x); }
-#define GEMS_NATIVE2(name, f, d)                              \
+#define GEMS_NATIVE2(name, f, d)                           \
   GEMS_FN float name(float x, float y) { return f(x, y); } \
   GEMS_FN double name(double x, double y) { return d(x, y); }
 GEMS_NATIVE(sqrt, ::sqrtf, ::sqrt)
@@ -223,9 +223,7 @@ template <class V> GEMS_FN V tanh(V x) {
 }
 
 // ---- logarithms: x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) ----
-template <class V> struct log_parts {
-  V e, f;
-};
+template <class V> struct log_parts { V e, f; };
 // For x in the normal range.
 template <class V> GEMS_FN log_parts<V> log_reduce(V x) {
   typedef layout<V> L;
@@ -366,13 +364,13 @@ GEMS_FN float pow(float x, float y) {
   typedef layout<float> L;
   double a = abs(x);  // a float's denormals are normal here
   log_parts<double> p = log_reduce(a);
-  double l = p.e + p.f * poly(p.f, table::pow_log2);
+  double l = p.e + p.f * poly(p.f, table::pow_log2_d);
   l = select(a == 0., -infinity<double>(), l);
   l = select(a < infinity<double>(), l, a);
   double t = limit(select(a == 1., 0., y * l), -300., 300.);  // |x| == 1: no 0 * infinity
   const double magic = layout<double>::round + 1023.;
   double n = t + magic;
-  u32 r = as_bits((float)(poly(t - (n - magic), table::pow_exp2) * as_float<double>(as_bits(n) << 52)));
+  u32 r = as_bits((float)(poly(t - (n - magic), table::pow_exp2_d) * as_float<double>(as_bits(n) << 52)));
   u32 fraction = mask_of(round(y) != y), odd = ~fraction & mask_of(round(0.5f * y) != 0.5f * y);
   r |= odd & as_bits(x) & L::sign;
   r |= fraction & select((x < 0.f) & (a < infinity<double>()), L::nan, 0u);

@@ -1,7 +1,8 @@
 // Polynomial coefficients of kernels/lang/math.h, lowest power first. Written by tools/fit_math.py: don't edit.
-// "error" is the largest weighted error of the rounded coefficients in exact arithmetic; half an ULP of float is 6e-8, of double 1.1e-16.
+// "error": the largest weighted error of the rounded coefficients in exact arithmetic; half an ULP is 6e-8 or 1.1e-16.
 #pragma once
 
+// clang-format off
 namespace gems::table {
 
 // q in e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2; relative to e^r - 1: error 1.5e-8
@@ -50,12 +51,12 @@ inline constexpr double erfcx_d[] = {0.25539567631050575, -0.42718584741395721, 
     0.00017429000461155917, 2.763070833394804e-05, -2.6597602447045632e-05, -1.2634456997793565e-05};
 
 // p in log2(1 + f) = f p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative; for float powers in double: error 1.62e-11
-inline constexpr double pow_log2[] = {1.4426950408687034, -0.7213475208688388, 0.48089836139855968, -0.36067367480567153,
+inline constexpr double pow_log2_d[] = {1.4426950408687034, -0.7213475208688388, 0.48089836139855968, -0.36067367480567153,
     0.28853729310687676, -0.24045316651565968, 0.20617537152053225, -0.18030059236477042, 0.15876964591243534,
     -0.14315642140344786, 0.14474918726496108, -0.14283991124727005, 0.077369873564832145};
 
 // 2^r, |r| <= 1/2; relative; for float powers in double: error 1.85e-9
-inline constexpr double pow_exp2[] = {1.000000000553575, 0.69314720572243016, 0.24022646891755481, 0.055503288023977734,
+inline constexpr double pow_exp2_d[] = {1.000000000553575, 0.69314720572243016, 0.24022646891755481, 0.055503288023977734,
     0.0096184888933733351, 0.0013399922863839705, 0.00015345821714285061};
 
 }  // namespace gems::table
