@@ -28,6 +28,7 @@ bool wrap_dim(int64_t d, int64_t nd, int& out) {
 
 // The layout a pointwise operator would give its result.
 bool like(const at::Tensor& x, int dtype, OutMeta& m) {
+  if (x.dim() > kMaxRank) return false;
   m.dtype = dtype;
   if (x.is_contiguous()) {
     m.ndim = static_cast<int>(x.dim());

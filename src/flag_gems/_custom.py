@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from ._native import native
+
 
 @torch.library.register_fake("flag_gems::silu_and_mul")
 def _(x, y):
@@ -42,3 +44,14 @@ def _reduce(grad, like):
 
 
 torch.library.register_autograd("flag_gems::silu_and_mul", _silu_and_mul_backward, setup_context=_save)
+
+
+def _fused_add_rms_norm(input, residual, weight, epsilon):
+    """With gradients an operator that writes its arguments is the composition, whose in-place operators autograd knows."""
+    residual.add_(input)
+    input.copy_(torch.nn.functional.rms_norm(residual, weight.shape, weight, epsilon))
+
+
+_autograd = torch.library.Library("flag_gems", "IMPL")
+_autograd.impl("fused_add_rms_norm", _fused_add_rms_norm, "Autograd")
+native().custom_autograd()

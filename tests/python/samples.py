@@ -65,7 +65,7 @@ class Values:
 
 
 def _transposed(make, shape):
-    return make(tuple(reversed(shape))).permute(*reversed(range(len(shape))))
+    return make(tuple(reversed(shape))).permute(tuple(reversed(range(len(shape)))))
 
 
 def _sliced(make, shape):
@@ -85,7 +85,7 @@ def _expanded(make, shape):
     return make((1, *shape[1:])).expand(shape) if shape else make(shape)
 
 
-def _negative_free_permuted(make, shape):
+def _permuted(make, shape):
     """Dimensions rotated: neither row- nor column-major."""
     if len(shape) < 3:
         return _transposed(make, shape)
@@ -98,7 +98,7 @@ LAYOUTS: dict[str, Callable] = {
     "sliced": _sliced,
     "offset": _offset,
     "expanded": _expanded,
-    "permuted": _negative_free_permuted,
+    "permuted": _permuted,
 }
 
 
