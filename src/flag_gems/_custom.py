@@ -32,10 +32,17 @@ def _silu_and_mul_backward(ctx, grad):
     x, y = ctx.saved_tensors
     gx = gy = None
     if ctx.needs_input_grad[0]:
-        gx = _reduce(torch.ops.aten.silu_backward(grad * y, x.to(grad.dtype)), x)
+        gx = _reduce(_silu_backward(grad * y, x.to(grad.dtype)), x)
     if ctx.needs_input_grad[1]:
         gy = _reduce(grad * torch.nn.functional.silu(x), y)
     return gx, gy
+
+
+def _silu_backward(grad, x):
+    if not torch.is_grad_enabled():
+        return torch.ops.aten.silu_backward(grad, x)
+    s = torch.sigmoid(x)  # aten.silu_backward has no derivative of its own
+    return grad * s * (1 + x * (1 - s))
 
 
 def _reduce(grad, like):
