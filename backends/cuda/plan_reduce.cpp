@@ -144,8 +144,8 @@ KernelSource reduce_source(const gems_call* c, const ReducePlan& p, bool second)
            shape + ", " + vec + (p.single ? ", true, " : ", false, ") + std::to_string(p.spread) + "u" +
            (p.splits > 1 ? ", true" : ", false");
   }
-  // 64 registers (128 with several inputs). Left to itself ptxas takes 40 and spills some of the packs in flight.
-  const int threads = second ? p.finish.block : p.max_block, resident = c->nin > 1 ? 512 : 1024;
+  // 64 registers (80 for 8-byte accumulators, 128 with several inputs). Left to itself ptxas takes 40 and spills some of the packs in flight.
+  const int threads = second ? p.finish.block : p.max_block, resident = c->nin > 1 ? 512 : c->compute == GEMS_F32 ? 1024 : 768;
   const int blocks = resident / threads > 0 ? resident / threads : 1;
   return team_source(c, "reduce.cuh", "__launch_bounds__(" + std::to_string(threads) + ", " + std::to_string(blocks) + ")",
                      "gems::simt::ReduceArgs<" + std::to_string(c->nout) + ", " + std::to_string(c->nin) + ">",

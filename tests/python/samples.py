@@ -105,7 +105,7 @@ LAYOUTS: dict[str, Callable] = {
 def place(t: torch.Tensor, device: str) -> torch.Tensor:
     """A copy on the device with the same layout: strides, offset and what lies between the elements."""
     storage = t.untyped_storage()
-    flat = torch.empty(0, dtype=torch.uint8).set_(storage, 0, (storage.nbytes(),)).clone().to(device)
+    flat = torch.empty(0, dtype=torch.uint8, device=t.device).set_(storage, 0, (storage.nbytes(),)).clone().to(device)
     return torch.empty(0, dtype=t.dtype, device=device).set_(flat.untyped_storage(), t.storage_offset(), t.size(), t.stride())
 
 
