@@ -167,6 +167,7 @@ void register_rows(const std::vector<uint8_t>& wanted) {
     for (size_t i = 0; i < all.size(); i++) {
       Row* r = all[i];
       if (!wanted[i] || r->ns != "aten") continue;
+      if (!r->native[d]) continue;  // torch has no such operator on this device: calls keep its own error
       Kept& k = kept()[i];
       if (!k.backend[d].isValid()) k.backend[d] = c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d));
       if (!register_unboxed(*libs.backend[d], *r, d)) libs.backend[d]->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(k.backend[d]));

@@ -131,7 +131,7 @@ bool handle_softmax_backward(Row& r, torch::jit::Stack& st) {
 bool handle_layer_norm(Row& r, torch::jit::Stack& st) {
   if (r.nouts) return false;
   c10::IValue* a = arguments(r, st);
-  const at::Tensor& x = a[0].toTensor();
+  const at::Tensor x = a[0].toTensor().contiguous();
   const at::Tensor w = optional_tensor(a[2]), b = optional_tensor(a[3]);
   const int axis = norm_axis(x, a[1]), dtype = static_cast<int>(x.scalar_type());
   gems_call call;
@@ -251,7 +251,7 @@ bool handle_layer_norm_backward(Row& r, torch::jit::Stack& st) {
 
 bool handle_rms_norm(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
-  const at::Tensor& x = a[0].toTensor();
+  const at::Tensor x = a[0].toTensor().contiguous();
   const at::Tensor w = optional_tensor(a[2]);
   const int axis = norm_axis(x, a[1]), dtype = static_cast<int>(x.scalar_type());
   gems_call call;

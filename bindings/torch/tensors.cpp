@@ -141,7 +141,9 @@ bool same_sizes(const OutMeta& m, const at::Tensor& t) {
 bool fit_out(const OutMeta& m, const at::Tensor& out) {
   if (same_sizes(m, out)) return true;
   if (out.numel() != 0) return false;
-  out.resize_(c10::IntArrayRef(m.sizes, m.ndim));
+  const c10::IntArrayRef sizes(m.sizes, m.ndim);
+  out.resize_(sizes);
+  if (!m.contiguous) out.as_strided_(sizes, c10::IntArrayRef(m.strides, m.ndim));  // the layout a new result would have
   return true;
 }
 

@@ -114,6 +114,10 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
     out.dtype = opt.out_dtype;
   }
 
+  if (declares(op->types, '!'))  // torch refuses bool tensors and bool numbers here
+    for (int k = 0; k < nin; k++)
+      if (in[k].dtype == GEMS_BOOL) return Plan::shape_mismatch;
+
   // 2. numbers. Comparisons and selections see the number as memory of the common dtype would hold it (256 == uint8 0 in torch);
   // arithmetic takes it in the compute type.
   const int via = ru == rule::boolean || ru == rule::first ? common : -1;
@@ -132,6 +136,20 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
   if (!lead) return unsupported_plan("no tensor operand");
 
   // 3. shape and layout
+  if (ru == rule::first && opt.out_dtype < 0) {  // torch clones operand 0 densely and writes into the clone
+    if (lead != &in[0]) return unsupported_plan("operand 0 is a number");
+    out.ndim = in[0].ndim;
+    for (int d = 0; d < out.ndim; d++) out.sizes[d] = in[0].sizes[d];
+    for (int k = 1; k < nin; k++) {
+      const gems_tensor& t = in[k];
+      if (t.flags & (GEMS_T_SCALAR | GEMS_T_ABSENT)) continue;
+      if (t.ndim > out.ndim) return unsupported_plan("operand 0 is broadcast");
+      for (int d = 0; d < t.ndim; d++)
+        if (t.sizes[d] != 1 && t.sizes[d] != out.sizes[out.ndim - t.ndim + d]) return unsupported_plan("operand 0 is broadcast");
+    }
+    out.contiguous = true;
+    return Plan::ok;
+  }
   if (simple) {
     out.ndim = lead->ndim;
     for (int d = 0; d < lead->ndim; d++) out.sizes[d] = lead->sizes[d];

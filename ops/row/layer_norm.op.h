@@ -1,6 +1,6 @@
 #include "kernels/lang/lang.h"
 struct layer_norm {
-  static constexpr gems::decl decl{.aten = "native_layer_norm native_layer_norm.out",
+  static constexpr gems::decl decl{.aten = "native_layer_norm",
                                    .fam = gems::family::row,
                                    .in = 3,
                                    .par = 1,

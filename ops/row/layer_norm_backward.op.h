@@ -1,8 +1,6 @@
 #include "kernels/lang/lang.h"
 struct layer_norm_backward {
-  static constexpr gems::decl decl{.aten =
-                                       "native_layer_norm_backward=layer_norm_backward "
-                                       "native_layer_norm_backward.out=layer_norm_backward_out",
+  static constexpr gems::decl decl{.aten = "native_layer_norm_backward=layer_norm_backward",
                                    .fam = gems::family::row,
                                    .in = 5,
                                    .types = "fd",
