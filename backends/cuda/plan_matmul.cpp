@@ -91,13 +91,15 @@ int split_of(const Device& dev, int64_t units, int64_t slots, int64_t steps, int
 // k below which most warps of a thin block would have nothing to do: they split k.
 constexpr int64_t thin_least_k(bool along_k, int size) { return simt::thin_k_step(along_k, size) / 2; }
 
-// Gathering a, and double, take more than the 128 registers that two blocks of 256 threads leave each.
-int thin_blocks(const MatmulPlan& p) { return p.dtype == GEMS_F64 || p.layout_a != simt::kAlongK ? 1 : 2; }
+// Gathering a, double, and many rows in float take more than the 128 registers that two blocks of 256 threads leave each.
+int thin_blocks(const MatmulPlan& p) {
+  return p.dtype == GEMS_F64 || p.layout_a != simt::kAlongK || (p.dtype == GEMS_F32 && p.config >= 4) ? 1 : 2;
+}
 
 bool plan_thin(MatmulPlan& p, const Device& dev, int size) {
   const MatmulArgs& a = p.args;
   const int64_t pack = 16 / size;
-  if (a.m > kLimits.rows_thin || !aligned(a.b, a.b_z, a.batch, pack)) return false;
+  if (a.m > (size == 8 ? 4 : kLimits.rows_thin) || !aligned(a.b, a.b_z, a.batch, pack)) return false;
   bool along;
   if (a.b_k == 1 && a.k % pack == 0 && (a.b_n % pack == 0 || a.n == 1)) along = true;
   else if (a.b_n == 1 && a.n % pack == 0 && a.b_k % pack == 0) along = false;

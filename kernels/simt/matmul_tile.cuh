@@ -25,7 +25,7 @@ template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand : TileWal
     for (int e = 0; e < kEach; e++) {
       const int count = this->count(e), bytes = count <= 0 ? 0 : count < 8 ? 2 * count : 16;
       unsigned char* const at = to + e * kStep * kLine * 16;
-      if constexpr (Walk::kAligned) copy_async16(at, bytes ? this->from(e) : this->at, bytes);
+      if constexpr (Walk::kAligned) copy_async16(at, this->from(e), bytes);  // no bytes: the address isn't followed
       else *reinterpret_cast<Pack16*>(at) = gather(this->from(e), this->step, count);
     }
     this->next();
@@ -63,30 +63,26 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
   for (int z = (int)block_z(); z < p.batch; z += (int)grid_z()) {
     TA a(static_cast<const T*>(p.a) + z * p.a_z, p.a_m, p.a_k, m0, begin * kTileK, p.m, p.k);
     TB b(static_cast<const T*>(p.b) + z * p.b_z, p.b_n, p.b_k, n0, begin * kTileK, p.n, p.k);
-    int filled = 0, fill_slot = 0, slot = 0;
-    const auto fill = [&] {
-      if (filled < count) {
-        unsigned char* const to = smem + fill_slot * STAGE;
-        a.fill(to);
-        b.fill(to + TA::kBytes);
-        fill_slot = fill_slot + 1 == STAGES ? 0 : fill_slot + 1;
+    const auto fill = [&](bool more, int slot) {
+      if (more) {
+        a.fill(smem + slot * STAGE);
+        b.fill(smem + slot * STAGE + TA::kBytes);
       }
-      filled++;
       copy_commit();  // an empty group too: copy_wait counts groups
     };
     float acc[MI][2 * NI][4];
 #pragma unroll
     for (int i = 0; i < MI * 2 * NI * 4; i++) acc[i / (8 * NI)][i / 4 % (2 * NI)][i % 4] = 0;
 #pragma unroll
-    for (int s = 0; s < STAGES - 1; s++) fill();
-    for (int step = 0; step < count; step++) {
+    for (int s = 0; s < STAGES - 1; s++) fill(s < count, s);
+    for (int left = count, slot = 0; left > 0; left--) {
       copy_wait<STAGES - 2>();
       barrier();  // this step's tiles are there for everyone, and everyone is done with the buffer that is filled next
-      fill();
+      fill(left >= STAGES, slot ? slot - 1 : STAGES - 1);
       const unsigned char* const ta = smem + slot * STAGE;
       const unsigned char* const tb = ta + TA::kBytes;
       slot = slot + 1 == STAGES ? 0 : slot + 1;
-#pragma unroll
+#pragma unroll 2
       for (int k = 0; k < kTileK; k += 16) {
         u32 fb[NI][4];
 #pragma unroll
@@ -103,7 +99,7 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
     }
     copy_wait<0>();
     barrier();  // the buffers are free for partial sums and for the next of the batch
-    const int g = from_here(lane / 4), t = from_here(lane % 4);
+    const int here = from_here(thread_x()) % 32, g = here / 4, t = here % 4;
     if constexpr (SPLIT) {
       constexpr int PITCH = BN + 4;
       float* const part = reinterpret_cast<float*>(smem);
