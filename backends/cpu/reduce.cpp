@@ -217,7 +217,7 @@ gems_status run_reduce(const gems_call* call) {
   // What doesn't lie in the compute type goes through blocks that fit the first-level cache (32 KiB of float).
   if (p.outer) {
     p.tile = std::min<int64_t>(p.K, direct ? GEMS_REDUCE_TILE : GEMS_REDUCE_TILE / 2);
-    p.block = std::clamp<int64_t>((direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 256);
+    p.block = std::clamp<int64_t>((direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 128);
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_OUTER]);
   } else {
     p.block = !direct ? 4096 : p.truth ? 65536 : int64_t{1} << 20;

@@ -28,6 +28,7 @@ bool wrap_dim(int64_t d, int64_t nd, int& out) {
 
 // The layout a pointwise operator would give its result.
 bool like(const at::Tensor& x, int dtype, OutMeta& m) {
+  if (x.dim() > kMaxRank) return false;
   m.dtype = dtype;
   if (x.is_contiguous()) {
     m.ndim = static_cast<int>(x.dim());
@@ -352,10 +353,12 @@ bool handle_fused_add_rms_norm(Row& r, torch::jit::Stack& st) {
     writable(residual, call.t[1]);
     view(x, call.t[2]);
     view(residual, call.t[3]);
-    view(w, call.t[4]);
     const auto wc = w.is_contiguous() ? w : w.contiguous();
     view(wc, call.t[4]);
-    TORCH_CHECK(!overlap(call.t[0], call.t + 3, 2) && !overlap(call.t[1], call.t + 4, 1), "fused_add_rms_norm: operands overlap in memory");
+    // Interleaved rows share an address range without sharing elements; only dense tensors can be told to overlap for sure.
+    const bool dense = x.is_contiguous() && residual.is_contiguous();
+    TORCH_CHECK(!dense || (!overlap(call.t[0], call.t + 3, 2) && !overlap(call.t[1], call.t + 4, 1)),
+                "fused_add_rms_norm: operands overlap in memory");
     TORCH_CHECK(build_row(call, axis, static_cast<int>(w.dim())) == Plan::ok && launch(call),
                 "fused_add_rms_norm: not served for this layout or device: ", last_error());
   }

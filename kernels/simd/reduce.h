@@ -81,17 +81,16 @@ __attribute__((flatten)) static void reduce_outer(const void* const* in, const p
       constexpr int L = kLanes<A>;
       size_t j = 0;
       for (; j + L <= n; j += L) {  // a register at a time: nested selects (amax) in one expression wouldn't vectorise
-        A v[L];
-        for (int l = 0; l < L; l++) v[l] = add(a[j + l], contribution<F, A, I, O, o>(p, j + l));
-        for (int l = 0; l < L; l++) v[l] = add(v[l], contribution<F, A, I, O, o>(q, j + l));
-        for (int l = 0; l < L; l++) v[l] = add(v[l], contribution<F, A, I, O, o>(s, j + l));
-        for (int l = 0; l < L; l++) a[j + l] = add(v[l], contribution<F, A, I, O, o>(t, j + l));
+        A v[L], w[L];
+        for (int l = 0; l < L; l++) v[l] = add(contribution<F, A, I, O, o>(p, j + l), contribution<F, A, I, O, o>(q, j + l));
+        for (int l = 0; l < L; l++) w[l] = add(contribution<F, A, I, O, o>(s, j + l), contribution<F, A, I, O, o>(t, j + l));
+        for (int l = 0; l < L; l++) v[l] = add(v[l], w[l]);
+        for (int l = 0; l < L; l++) a[j + l] = add(a[j + l], v[l]);
       }
       for (; j < n; j++) {
-        A v = add(a[j], contribution<F, A, I, O, o>(p, j));
-        v = add(v, contribution<F, A, I, O, o>(q, j));
-        v = add(v, contribution<F, A, I, O, o>(s, j));
-        a[j] = add(v, contribution<F, A, I, O, o>(t, j));
+        const A v = add(contribution<F, A, I, O, o>(p, j), contribution<F, A, I, O, o>(q, j));
+        const A w = add(contribution<F, A, I, O, o>(s, j), contribution<F, A, I, O, o>(t, j));
+        a[j] = add(a[j], add(v, w));
       }
     }
     for (; r < rows; r++) {

@@ -20,6 +20,8 @@
 
 namespace gems::test {
 
+typedef long double Real;  // references: well beyond float64 where the machine has it (x86)
+
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -68,6 +70,9 @@ inline double round_to(int dtype, double v) {
 inline double epsilon(int dtype) {
   return dtype == GEMS_BF16 ? 0x1p-8 : dtype == GEMS_F16 ? 0x1p-11 : dtype == GEMS_F32 ? 0x1p-24 : dtype == GEMS_F64 ? 0x1p-53 : 0;
 }
+
+// What storing `v` in the dtype may change.
+inline double rounding(int dtype, double v) { return 1.01 * epsilon(dtype) * std::fabs(v) + (dtype == GEMS_F16 ? 0x1p-25 : 0); }
 
 // A tensor of its own memory. `order` lists the dimensions from the slowest to the fastest in memory; `gap` is the stride of the fastest.
 class Tensor {
@@ -185,8 +190,11 @@ class Tensor {
   std::vector<unsigned char> memory_;
 };
 
-inline gems_tensor absent() {
+// An optional argument that wasn't given; for outputs the binding still names a shape.
+inline gems_tensor absent(Tensor* like = nullptr) {
   gems_tensor t{};
+  if (like) t = like->ref();
+  t.data = nullptr;
   t.flags = GEMS_T_ABSENT;
   return t;
 }

@@ -14,7 +14,7 @@ struct Case {
 // Shapes that reach every way through the driver: rows, columns, both groups strided, one result from much, tiny and odd lengths.
 const std::vector<Case> kCases = {
     {{64, 300}, {1}, {}},           {{300, 64}, {0}, {}},          {{33, 17}, {0, 1}, {}},        {{5}, {0}, {}},
-    {{1}, {0}, {}},                 {{200000}, {0}, {}},           {{3, 70001}, {1}, {}},         {{70001, 3}, {0}, {}},
+    {{1}, {0}, {}},                 {{140001}, {0}, {}},           {{2, 140001}, {1}, {}},        {{70001, 3}, {0}, {}},
     {{70, 2100}, {0}, {}},          {{6, 7, 8, 9}, {1, 3}, {}},    {{6, 7, 8, 9}, {0, 2}, {}},    {{40, 50, 60}, {1}, {}},
     {{40, 50, 60}, {2}, {2, 1, 0}}, {{40, 50}, {1}, {}, 3},        {{40, 50}, {0}, {}, 2},        {{50, 300, 3}, {0, 2}, {0, 2, 1}},
     {{1000, 3}, {1}, {}},           {{9, 1}, {1}, {}},             {{1, 9}, {0}, {}},             {{7, 65}, {1}, {}, 1, 0},
@@ -34,17 +34,24 @@ std::vector<int64_t> kept_sizes(const Case& c) {
 }
 // For every result the reduced elements in row-major order.
 std::vector<std::vector<double>> groups(const Tensor& x, const Case& c) {
-  std::vector<std::vector<double>> g(static_cast<size_t>(Tensor(GEMS_U8, kept_sizes(c)).numel()));
+  const int nd = static_cast<int>(c.sizes.size());
+  std::vector<int64_t> scale(nd, 0), at(nd, 0);
+  int64_t results = 1;
+  for (int d = nd - 1; d >= 0; d--) {
+    if (std::find(c.reduced.begin(), c.reduced.end(), d) != c.reduced.end()) continue;
+    scale[d] = results;
+    results *= c.sizes[d];
+  }
+  std::vector<std::vector<double>> g(static_cast<size_t>(results));
+  int64_t to = 0;
   for (int64_t i = 0, n = x.numel(); i < n; i++) {
-    int64_t rest = i, at = 0, scale = 1;
-    for (int d = static_cast<int>(c.sizes.size()) - 1; d >= 0; d--) {
-      const int64_t k = rest % c.sizes[d];
-      rest /= c.sizes[d];
-      if (std::find(c.reduced.begin(), c.reduced.end(), d) != c.reduced.end()) continue;
-      at += k * scale;
-      scale *= c.sizes[d];
+    g[to].push_back(x.at(i));
+    for (int d = nd - 1; d >= 0; d--) {
+      to += scale[d];
+      if (++at[d] < c.sizes[d]) break;
+      to -= at[d] * scale[d];
+      at[d] = 0;
     }
-    g[at].push_back(x.at(i));
   }
   return g;
 }
@@ -71,6 +78,12 @@ gems_status reduce(const char* op, const Case& c, int compute, std::vector<gems_
 double lower_bound_of(int dtype) { return dtype == GEMS_U8 || dtype == GEMS_BOOL ? 0 : dtype_is_float(dtype) ? -3 : -100; }
 double upper_bound_of(int dtype) { return dtype == GEMS_BOOL ? 2 : dtype_is_float(dtype) ? 4 : 100; }
 
+// Every case for every dtype, the long ones for a few.
+bool too_long(const Case& c, int dtype) {
+  return std::accumulate(c.sizes.begin(), c.sizes.end(), int64_t{1}, std::multiplies<>()) > 40000 && dtype != GEMS_F32 && dtype != GEMS_BF16 &&
+         dtype != GEMS_BOOL;
+}
+
 constexpr int kDtypes[] = {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64, GEMS_U8, GEMS_I8, GEMS_I16, GEMS_I32, GEMS_I64, GEMS_BOOL};
 
 TEST_P(Family, SumAndMean) {
@@ -78,18 +91,18 @@ TEST_P(Family, SumAndMean) {
     for (const Case& c : kCases)
       for (const char* op : {"sum", "mean"}) {
         const bool mean = op[0] == 'm';
-        if (mean && !dtype_is_float(dtype)) continue;
+        if ((mean && !dtype_is_float(dtype)) || too_long(c, dtype)) continue;
         SCOPED_TRACE(name(op, c, dtype));
         Tensor x = input(c, dtype, lower_bound_of(dtype), upper_bound_of(dtype));
         Tensor out(dtype_is_float(dtype) ? dtype : int{GEMS_I64}, kept_sizes(c), {}, 2);
         ASSERT_EQ(reduce(op, c, compute_for(dtype), {out.ref()}, {x.ref()}), GEMS_OK);
         const auto g = groups(x, c);
         for (size_t i = 0; i < g.size(); i++) {
-          double want = 0, size = 0;
+          Real want = 0, size = 0;
           for (double v : g[i]) want += v, size += std::fabs(v);
-          if (mean) want /= static_cast<double>(g[i].size()), size /= static_cast<double>(g[i].size());
-          // the tree's error: some 40 roundings at most on a path, and one to the result's dtype
-          const double tolerance = dtype_is_float(dtype) ? epsilon(dtype) * std::fabs(want) * 1.01 + 40 * epsilon(compute_for(dtype)) * size / 8 : 0;
+          if (mean) want /= static_cast<Real>(g[i].size()), size /= static_cast<Real>(g[i].size());
+          // some 40 roundings at most on a path through the tree, which rarely agree; and one to the result's dtype
+          const double tolerance = dtype_is_float(dtype) ? rounding(dtype, want) + 10 * epsilon(compute_for(dtype)) * static_cast<double>(size) : 0;
           ASSERT_TRUE(close(out.at(i), want, tolerance)) << "at " << i;
         }
         EXPECT_TRUE(out.gaps_untouched());
@@ -127,6 +140,7 @@ TEST_P(Family, Extremes) {
   for (int dtype : kDtypes)
     for (const Case& c : kCases)
       for (const char* op : {"amax", "amin", "max", "min"}) {
+        if (too_long(c, dtype)) continue;
         SCOPED_TRACE(name(op, c, dtype));
         Tensor x = input(c, dtype, lower_bound_of(dtype), upper_bound_of(dtype));
         const int64_t n = x.numel();
@@ -152,6 +166,7 @@ TEST_P(Family, Positions) {
   for (int dtype : kDtypes)
     for (const Case& c : kCases)
       for (const char* op : {"argmax", "argmin", "max_dim", "min_dim"}) {
+        if (too_long(c, dtype)) continue;
         SCOPED_TRACE(name(op, c, dtype));
         const bool least = std::strstr(op, "min"), pair = std::strstr(op, "dim");
         // few distinct values: ties are the rule
@@ -170,7 +185,9 @@ TEST_P(Family, Positions) {
           for (size_t j = 1; j < g[i].size(); j++)
             if (!std::isnan(g[i][at]) && (std::isnan(g[i][j]) || (least ? g[i][j] < g[i][at] : g[i][j] > g[i][at]))) at = j;
           ASSERT_EQ(index.at(i), static_cast<double>(at)) << "at " << i;
-          if (pair) ASSERT_TRUE(close(value.at(i), g[i][at], 0));
+          if (pair) {
+            ASSERT_TRUE(close(value.at(i), g[i][at], 0));
+          }
         }
       }
 }
@@ -180,6 +197,7 @@ TEST_P(Family, AnyAll) {
     for (const Case& c : kCases)
       for (const char* op : {"any", "all"})
         for (int kind = 0; kind < 4; kind++) {
+          if (too_long(c, dtype)) continue;
           SCOPED_TRACE(name(op, c, dtype) + " kind " + std::to_string(kind));
           Tensor x(dtype, c.sizes, c.order, c.gap);
           x.fill(0, 0);
@@ -188,7 +206,7 @@ TEST_P(Family, AnyAll) {
           for (int64_t i = 0; i < n && kind; i++) x.set(i, any ? 0 : 1);
           if (kind == 1) x.set(n - 1, any ? 1 : 0);
           if (kind == 2) x.set(n / 2, !any ? 0 : dtype_is_float(dtype) ? kNan : 1);
-          if (kind == 3 && dtype_is_float(dtype)) x.set(n / 3, any ? -0.0 : -0.0);
+          if (kind == 3 && dtype_is_float(dtype)) x.set(n / 3, -0.0);
           if (c.expanded >= 0) x.expand(c.expanded);
           Tensor out(dtype == GEMS_U8 ? int{GEMS_U8} : int{GEMS_BOOL}, kept_sizes(c));
           ASSERT_EQ(reduce(op, c, compute_for(dtype), {out.ref()}, {x.ref()}), GEMS_OK);
@@ -248,22 +266,22 @@ TEST_P(Family, GradientsOfNormWeights) {
         const int compute = compute_for(dtype);
         ASSERT_EQ(reduce("layer_norm_param_grad", c, compute, {gw.ref(), gb.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}), GEMS_OK);
         Tensor only(dtype, {n});
-        ASSERT_EQ(reduce("layer_norm_param_grad", c, compute, {absent(), only.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}), GEMS_OK);
+        ASSERT_EQ(reduce("layer_norm_param_grad", c, compute, {absent(&gw), only.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}), GEMS_OK);
         EXPECT_EQ(only.values(), gb.values());
         ASSERT_EQ(reduce("rms_norm_param_grad", c, compute, {gr.ref()}, {grad.ref(), x.ref(), rstd.ref()}), GEMS_OK);
         for (int64_t j = 0; j < n; j++) {
-          double w = 0, b = 0, r = 0, size = 0;
+          Real w = 0, b = 0, r = 0, size = 0;
           for (int64_t i = 0; i < m; i++) {
-            const double g = grad.at(i * n + j), v = x.at(i * n + j);
+            const Real g = grad.at(i * n + j), v = x.at(i * n + j);
             w += g * (v - mean.at(i)) * rstd.at(i);
             r += g * v * rstd.at(i);
             b += g;
             size += 4 * std::fabs(g);
           }
-          const double slack = 20 * epsilon(compute) * size;
-          ASSERT_TRUE(close(gw.at(j), w, epsilon(dtype) * std::fabs(w) * 1.01 + slack)) << m << "x" << n << " at " << j;
-          ASSERT_TRUE(close(gr.at(j), r, epsilon(dtype) * std::fabs(r) * 1.01 + slack));
-          ASSERT_TRUE(close(gb.at(j), b, epsilon(dtype) * std::fabs(b) * 1.01 + slack));
+          const double slack = 20 * epsilon(compute) * static_cast<double>(size);
+          ASSERT_TRUE(close(gw.at(j), w, rounding(dtype, w) + slack)) << m << "x" << n << " at " << j;
+          ASSERT_TRUE(close(gr.at(j), r, rounding(dtype, r) + slack));
+          ASSERT_TRUE(close(gb.at(j), b, rounding(dtype, b) + slack));
         }
       }
 }
