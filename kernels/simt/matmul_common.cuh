@@ -66,8 +66,8 @@ GEMS_FN TileAt tile_at(u32 index, u32 tiles_m, u32 tiles_n) {
   return {(int)(band * 8 + rest % height), (int)(rest / height)};
 }
 
-// Walks a [K][MN] or [MN][K] operand tile by tile: which 16-byte packs of a tile this thread moves, and where they are. A line of the
-// tile (PACKS packs) lies along the operand's contiguous direction; the thread has the same pack of every STEP-th line.
+// Walks a [K][MN] or [MN][K] operand tile by tile: which 16-byte packs of a tile this thread moves, and where they are. A line of
+// the tile (PACKS packs) lies along the operand's contiguous direction; the thread has the same pack of every STEP-th line.
 template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
   static constexpr bool kAlong = LAYOUT % 2 == 0, kAligned = LAYOUT < 2;
   static constexpr int kPack = 16 / sizeof(T), kPacks = (kAlong ? BK : MN) / kPack, kLines = kAlong ? MN : BK;

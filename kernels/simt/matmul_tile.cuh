@@ -1,14 +1,14 @@
-// Tiled products of 16-bit types on tensor cores (mma.sync, compute capability 8.0 and above): a block computes BM x BN of out with
-// WM x WN warps; tiles of a and b arrive in a ring of STAGES shared-memory buffers through cp.async. A cluster of `split` blocks
-// can share k, which keeps the machine busy when out is small.
+// Tiled products of 16-bit types on tensor cores (mma.sync, compute capability 8.0 and above): a block computes BM x BN of out
+// with WM x WN warps; tiles of a and b arrive in a ring of STAGES shared-memory buffers through cp.async. A cluster of `split`
+// blocks can share k, which keeps the machine busy when out is small.
 #pragma once
 #include "kernels/simt/matmul_common.cuh"
 
 namespace gems::simt {
 
 // One operand's tile in shared memory: rows of LINE 16-byte chunks, along k (ROWS = m or n) or across it (ROWS = k). Chunks are
-// permuted within a row so that the 8 rows of an 8x8 matrix lie in different banks: a wavefront covers 128 bytes, that is 8 / LINE
-// rows of short lines.
+// permuted within a row so that the 8 rows of an 8x8 matrix lie in different banks: a wavefront covers 128 bytes, that is 8 /
+// LINE rows of short lines.
 template <int LINE> GEMS_FN int chunk_at(int row, int chunk) {
   constexpr int MASK = (LINE < 8 ? LINE : 8) - 1, ROWS = LINE < 8 ? 8 / LINE : 1;
   return row * LINE + (chunk ^ (row / ROWS & MASK));
@@ -32,8 +32,8 @@ template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand : TileWal
   }
   // 16 rows (m or n) from mn + 16 i on by 16 k from k on, as four 8x8 matrices. K_SECOND: their order is (0,0) (mn+8,0) (0,k+8)
   // (mn+8,k+8), what the first operand of mma wants; otherwise (0,0) (0,k+8) (mn+8,0) (mn+8,k+8), two of its second operand.
-  // corner() is this lane's place for i = k = 0. Steps of i and k are multiples of 16 and mn of the warp's whole share, so they touch
-  // other bits of the chunk than the lane and commute with the permutation: an exclusive or, or a constant, gives the rest.
+  // corner() is this lane's place for i = k = 0. Steps of i and k are multiples of 16 and mn of the warp's whole share, so they
+  // touch other bits of the chunk than the lane and commute with the permutation: an exclusive or, or a constant, gives the rest.
   template <bool K_SECOND> static GEMS_FN int corner(int mn) {
     const int lane = thread_x() % 32, matrix = lane / 8;
     const int mn_half = K_SECOND ? matrix % 2 : matrix / 2, k_half = K_SECOND ? matrix / 2 : matrix % 2;
@@ -47,14 +47,15 @@ template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand : TileWal
 };
 
 // grid.x = tiles * split, grid.z = batch; LA, LB: enum MatmulLayout
-template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, bool SPLIT> GEMS_FN void matmul_tile(const MatmulArgs& p) {
+template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, bool SPLIT>
+GEMS_FN void matmul_tile(const MatmulArgs& p) {
   constexpr int THREADS = 32 * WM * WN, MI = BM / WM / 16, NI = BN / WN / 16;
   static_assert(MI * WM * 16 == BM && NI * WN * 16 == BN);
   typedef TileOperand<T, BM, LA, THREADS> TA;
   typedef TileOperand<T, BN, LB, THREADS> TB;
   constexpr int STAGE = TA::kBytes + TB::kBytes;
   unsigned char* const smem = shared_memory();
-  const int lane = thread_x() % 32, warp = thread_x() / 32, wm = warp / WN * (BM / WM), wn = warp % WN * (BN / WN);
+  const int warp = thread_x() / 32, wm = warp / WN * (BM / WM), wn = warp % WN * (BN / WN);
   const int corner_a = TA::template corner<true>(wm), corner_b = TB::template corner<false>(wn);
   const int split = SPLIT ? p.split : 1, rank = SPLIT ? (int)cluster_rank() : 0;
   const TileAt tile = tile_at(block_x() / split, (p.m + BM - 1) / BM, (p.n + BN - 1) / BN);
@@ -121,8 +122,8 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
             const float x = acc[i][j][2 * h], y = acc[i][j][2 * h + 1];
             if (p.pair) {  // n is even and so is p.n
               if (m < p.m && n < p.n) {
-                const u32 both = (u32)to<T>(finished<T>(p, z, m, n, x)).bits | (u32)to<T>(finished<T>(p, z, m, n + 1, y)).bits << 16;
-                *reinterpret_cast<u32*>(static_cast<T*>(p.out) + z * p.o_z + m * p.o_m + n) = both;
+                const u32 low = to<T>(finished<T>(p, z, m, n, x)).bits, high = to<T>(finished<T>(p, z, m, n + 1, y)).bits;
+                *reinterpret_cast<u32*>(static_cast<T*>(p.out) + z * p.o_z + m * p.o_m + n) = low | high << 16;
               }
             } else {
               finish<T>(p, z, m, n, x);
