@@ -15,9 +15,9 @@ constexpr MatmulTile kTensorTiles[] = {
     {16, 64, kTileK, 1, 4, 6, 3}, {32, 64, kTileK, 1, 4, 5, 3}, {64, 64, kTileK, 2, 2, 4, 3}, {128, 128, kTileK, 2, 4, 3, 2}};
 constexpr MatmulTile kFmaTiles[] = {{32, 64, 16, 4, 4, 0, 3}, {128, 128, 8, 8, 8, 0, 2}};
 
-// Where our kernels run when GEMS_MATMUL doesn't decide. cuBLAS keeps the products that are bound by tensor cores (782 TFLOP/s at
-// 4096^3, H200), of which mma.sync reaches about two thirds on Hopper. benchmark/gpu_matmul.py measures both sides: whoever
-// changes a kernel measures these limits again.
+// Where our kernels run when GEMS_MATMUL doesn't decide. These limits follow from counts of bytes and operations and must be
+// measured: benchmark/gpu_matmul.py runs both sides of each. cuBLAS keeps what is bound by tensor cores: it has 783 TFLOP/s at
+// 4096^3 (H200) through wgmma, and our tiles use mma.sync, which Hopper runs at a lower rate.
 struct Limits {
   int64_t small = int64_t(1) << 22;  // batch * m * n * k up to which a call costs more on the host than on the GPU
   int64_t rows_thin = 8;             // min(m, n) of the thin kernels: bound by memory
@@ -31,6 +31,7 @@ bool own_is_faster(const MatmulPlan& p) {
   if (p.kernel == MatmulKernel::thin) return true;
   const int64_t mn = int64_t(a.m) * a.n, limit = kLimits.small / std::max(a.k, 1);
   if (mn <= limit && a.batch <= limit / std::max<int64_t>(mn, 1)) return true;
+  if (p.layout_a >= simt::kGatherK || p.layout_b >= simt::kGatherK) return false;  // element by element
   return a.m <= (p.kernel == MatmulKernel::tile ? kLimits.rows_tile_16bit : kLimits.rows_tile_fma);
 }
 
