@@ -43,6 +43,7 @@ bool handle_reduce(Row& r, torch::jit::Stack& st) {
   OutMeta meta[kMaxOuts];
   const int default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (plan_reduce(call, red, default_dtype, meta) != Plan::ok) return false;
+  if (op_rule(r.op) == rule::index && self.scalar_type() == c10::kBool) return false;  // torch's error
   if (op_rule(r.op) == rule::to_float && !dtype_is_float(meta[0].dtype)) return false;  // mean of integers: torch's error
   at::Tensor out[kMaxOuts];
   for (int k = 0; k < call.nout; k++) {

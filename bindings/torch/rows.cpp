@@ -26,24 +26,13 @@ bool wrap_dim(int64_t d, int64_t nd, int& out) {
   return true;
 }
 
-// The layout a pointwise operator would give its result.
+// torch's softmax, its backward and the scans give dense row-major results whatever the input's layout.
 bool like(const at::Tensor& x, int dtype, OutMeta& m) {
   if (x.dim() > kMaxRank) return false;
   m.dtype = dtype;
-  if (x.is_contiguous()) {
-    m.ndim = static_cast<int>(x.dim());
-    m.contiguous = true;
-    for (int d = 0; d < m.ndim; d++) m.sizes[d] = x.size(d);
-    return true;
-  }
-  static const gems_op_info* const copy = op_find("copy");
-  gems_call call;
-  call.op = copy;
-  call.nout = call.nin = 1;
-  call.npar = 0;
-  view(x, call.t[1]);
-  if (plan_pointwise(call, {}, m) != Plan::ok) return false;
-  m.dtype = dtype;
+  m.ndim = static_cast<int>(x.dim());
+  m.contiguous = true;
+  for (int d = 0; d < m.ndim; d++) m.sizes[d] = x.size(d);
   return true;
 }
 
@@ -378,7 +367,7 @@ bool handle_cumsum(Row& r, torch::jit::Stack& st) {
   call.op = r.op;
   call.nout = call.nin = 1;
   call.npar = 0;
-  if (x.numel() == 0 || !dtype_is_served(static_cast<int>(x.scalar_type())) || !dtype_is_served(dtype) || !set_compute(call, dtype) ||
+  if (x.numel() == 0 || dtype == GEMS_BOOL || !dtype_is_served(static_cast<int>(x.scalar_type())) || !dtype_is_served(dtype) || !set_compute(call, dtype) ||
       !wrap_dim(a[1].toInt(), x.dim(), dim) || (r.inplace && dtype != static_cast<int>(x.scalar_type())))
     return false;
   view(x, call.t[1]);

@@ -5,7 +5,7 @@ struct rsub {
                                        "rsub.Scalar_out=rsub_scalar_out",
                                    .in = 2,
                                    .par = 1,
-                                   .types = "fdli",
+                                   .types = "fdli!",
                                    .doc = "other - alpha * self"};
   template <class V> GEMS_FN V operator()(V x, V y, V alpha) const { return y - alpha * x; }
 };
