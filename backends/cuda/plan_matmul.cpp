@@ -234,9 +234,10 @@ KernelSource matmul_source(const MatmulPlan& p) {
     const bool tensor = p.kernel == MatmulKernel::tile;
     blocks = t.blocks;
     s.headers = std::string("#include \"kernels/simt/matmul_") + (tensor ? "tile" : "fma") + ".cuh\"\n";
-    const std::string tile = number(t.m) + ", " + number(t.n) + ", " + (tensor ? "" : number(t.k) + ", ") + number(t.part_m) + ", " +
-                             number(t.part_n) + ", " + (tensor ? number(t.stages) + ", " : "");
-    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + layouts + ", " + split + ">(a);";
+    const std::string depth = tensor ? "" : number(t.k) + ", ", stages = tensor ? number(t.stages) + ", " : "";
+    const std::string tile = number(t.m) + ", " + number(t.n) + ", " + depth + number(t.part_m) + ", " + number(t.part_n);
+    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + ", " + stages + layouts + ", " + split +
+             ">(a);";
   }
   s.attributes = "__launch_bounds__(" + number(p.block) + ", " + number(blocks) + ")";
   if (p.split > 1) s.attributes += " __cluster_dims__(" + number(p.split) + ", 1, 1)";

@@ -321,7 +321,7 @@ TEST(MatmulPlan, LeavesLargeProductsToTheNativeKernel) {
   EXPECT_EQ(plan(kBf, 4096, 4096, 4096, kRows, device(132), MatmulChoice::own).unsupported, nullptr);
   EXPECT_EQ(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr);
   EXPECT_NE(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::native).unsupported, nullptr);
-  EXPECT_NE(plan(kBf, 12, 4096, 4095, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr) << "rows that aren't aligned";
+  EXPECT_NE(plan(kBf, 12, 4096, 4095, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr) << "unaligned rows";
 }
 
 TEST(MatmulPlan, NoClustersBeforeHopper) {
