@@ -236,8 +236,8 @@ KernelSource matmul_source(const MatmulPlan& p) {
     s.headers = std::string("#include \"kernels/simt/matmul_") + (tensor ? "tile" : "fma") + ".cuh\"\n";
     const std::string depth = tensor ? "" : number(t.k) + ", ", stages = tensor ? number(t.stages) + ", " : "";
     const std::string tile = number(t.m) + ", " + number(t.n) + ", " + depth + number(t.part_m) + ", " + number(t.part_n);
-    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + ", " + stages + layouts + ", " +
-             split + ">(a);";
+    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + ", " + stages + layouts +
+             ", " + split + ">(a);";
   }
   s.attributes = "__launch_bounds__(" + number(p.block) + ", " + number(blocks) + ")";
   if (p.split > 1) s.attributes += " __cluster_dims__(" + number(p.split) + ", 1, 1)";
