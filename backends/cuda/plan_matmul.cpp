@@ -15,9 +15,9 @@ constexpr MatmulTile kTensorTiles[] = {
     {16, 64, kTileK, 1, 4, 6, 3}, {32, 64, kTileK, 1, 4, 5, 3}, {64, 64, kTileK, 2, 2, 4, 3}, {128, 128, kTileK, 2, 4, 3, 2}};
 constexpr MatmulTile kFmaTiles[] = {{32, 64, 16, 4, 4, 0, 3}, {128, 128, 8, 8, 8, 0, 2}};
 
-// Where our kernels run when GEMS_MATMUL doesn't decide. cuBLAS keeps the products that are bound by tensor cores (782 TFLOP/s at
-// 4096^3, H200), of which mma.sync reaches about two thirds on Hopper. benchmark/gpu_matmul.py measures both sides: whoever changes a
-// kernel measures these limits again.
+// Where our kernels run when GEMS_MATMUL doesn't decide. These limits follow from counts of bytes and operations and must be
+// measured: benchmark/gpu_matmul.py runs both sides of each. cuBLAS keeps what is bound by tensor cores: it has 783 TFLOP/s at
+// 4096^3 (H200) through wgmma, and our tiles use mma.sync, which Hopper runs at a lower rate.
 struct Limits {
   int64_t small = int64_t(1) << 22;  // batch * m * n * k up to which a call costs more on the host than on the GPU
   int64_t rows_thin = 8;             // min(m, n) of the thin kernels: bound by memory
@@ -31,6 +31,7 @@ bool own_is_faster(const MatmulPlan& p) {
   if (p.kernel == MatmulKernel::thin) return true;
   const int64_t mn = int64_t(a.m) * a.n, limit = kLimits.small / std::max(a.k, 1);
   if (mn <= limit && a.batch <= limit / std::max<int64_t>(mn, 1)) return true;
+  if (p.layout_a >= simt::kGatherK || p.layout_b >= simt::kGatherK) return false;  // element by element
   return a.m <= (p.kernel == MatmulKernel::tile ? kLimits.rows_tile_16bit : kLimits.rows_tile_fma);
 }
 
@@ -59,7 +60,8 @@ bool aligned(const void* p, int64_t stride_z, int64_t batch, int64_t pack) {
 }
 
 // `whole`: the kernel wants each line of an aligned operand to end with a whole pack.
-int layout_of(const void* p, int64_t s_mn, int64_t s_k, int64_t s_z, int64_t mn, int64_t k, int64_t batch, int64_t pack, bool whole) {
+int layout_of(const void* p, int64_t s_mn, int64_t s_k, int64_t s_z, int64_t mn, int64_t k, int64_t batch, int64_t pack,
+              bool whole) {
   if (aligned(p, s_z, batch, pack)) {
     if ((s_k == 1 || k == 1) && (s_mn % pack == 0 || mn == 1) && (!whole || k % pack == 0)) return simt::kAlongK;
     if ((s_mn == 1 || mn == 1) && (s_k % pack == 0 || k == 1) && (!whole || mn % pack == 0)) return simt::kAcrossK;
@@ -91,13 +93,15 @@ int split_of(const Device& dev, int64_t units, int64_t slots, int64_t steps, int
 // k below which most warps of a thin block would have nothing to do: they split k.
 constexpr int64_t thin_least_k(bool along_k, int size) { return simt::thin_k_step(along_k, size) / 2; }
 
-// Gathering a, and double, take more than the 128 registers that two blocks of 256 threads leave each.
-int thin_blocks(const MatmulPlan& p) { return p.dtype == GEMS_F64 || p.layout_a != simt::kAlongK ? 1 : 2; }
+// Gathering a, double, and many rows in float take more than the 128 registers that two blocks of 256 threads leave each.
+int thin_blocks(const MatmulPlan& p) {
+  return p.dtype == GEMS_F64 || p.layout_a != simt::kAlongK || (p.dtype == GEMS_F32 && p.config >= 4) ? 1 : 2;
+}
 
 bool plan_thin(MatmulPlan& p, const Device& dev, int size) {
   const MatmulArgs& a = p.args;
   const int64_t pack = 16 / size;
-  if (a.m > kLimits.rows_thin || !aligned(a.b, a.b_z, a.batch, pack)) return false;
+  if (a.m > (size == 8 ? 4 : kLimits.rows_thin) || !aligned(a.b, a.b_z, a.batch, pack)) return false;
   bool along;
   if (a.b_k == 1 && a.k % pack == 0 && (a.b_n % pack == 0 || a.n == 1)) along = true;
   else if (a.b_n == 1 && a.n % pack == 0 && a.b_k % pack == 0) along = false;
@@ -134,7 +138,8 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
   const MatmulTile& t = matmul_tile(p.kernel, p.config);
   const int64_t tiles = ceil_div(a.m, t.m) * ceil_div(a.n, t.n);
   if (tiles > 0x7fffffff / 8) return false;
-  // The large tiles fill the machine as they are; of a small product a cluster's two barriers cost more than the loads it spreads.
+  // The large tiles fill the machine as they are; of a small product a cluster's two barriers cost more than the loads it
+  // spreads.
   const bool alone = t.m == 128 || int64_t(a.n) * a.k * size < (1 << 18);
   const int64_t steps = ceil_div(a.k, t.k);
   if (!alone) p.split = (uint8_t)split_of(dev, tiles * a.batch, t.blocks * dev.sm_count, steps, 256 / t.k);
@@ -170,7 +175,8 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
   const bool has_self = !(self.flags & GEMS_T_ABSENT);
   p.dtype = out.dtype;
   if (!dtype_is_float(out.dtype)) return no("matmul: only floating-point types");
-  if (ta.dtype != out.dtype || tb.dtype != out.dtype || (has_self && self.dtype != out.dtype)) return no("matmul: operands of different types");
+  if (ta.dtype != out.dtype || tb.dtype != out.dtype || (has_self && self.dtype != out.dtype))
+    return no("matmul: operands of different types");
   if (out.ndim > 3 || ta.ndim > 3 || tb.ndim > 3 || (has_self && self.ndim > 3)) return no("matmul: more than three dimensions");
   const int size = dtype_size(out.dtype);
   if (size == 2 && dev.cc_major < 8) return no("matmul: 16-bit types need compute capability 8.0");
@@ -192,7 +198,8 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
     for (int d = 0; d < 3; d++)
       if (s.size[d] != 1 && s.size[d] != o.size[d]) return no("matmul: self can't be broadcast");
     args.self = s.p;
-    args.s_z = s.size[0] == 1 ? 0 : s.stride[0], args.s_m = s.size[1] == 1 ? 0 : s.stride[1], args.s_n = s.size[2] == 1 ? 0 : s.stride[2];
+    const auto step = [&](int d) { return s.size[d] == 1 ? 0 : s.stride[d]; };
+    args.s_z = step(0), args.s_m = step(1), args.s_n = step(2);
   }
   args.beta_f = (float)args.beta, args.alpha_f = (float)args.alpha;
   if (args.batch == 0 || args.m == 0 || args.n == 0) return p;
@@ -227,8 +234,10 @@ KernelSource matmul_source(const MatmulPlan& p) {
     const bool tensor = p.kernel == MatmulKernel::tile;
     blocks = t.blocks;
     s.headers = std::string("#include \"kernels/simt/matmul_") + (tensor ? "tile" : "fma") + ".cuh\"\n";
-    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + number(t.m) + ", " + number(t.n) + ", " +
-             (tensor ? "" : number(t.k) + ", ") + number(t.part_m) + ", " + number(t.part_n) + ", " + (tensor ? number(t.stages) + ", " : "") + layouts + ", " + split + ">(a);";
+    const std::string depth = tensor ? "" : number(t.k) + ", ", stages = tensor ? number(t.stages) + ", " : "";
+    const std::string tile = number(t.m) + ", " + number(t.n) + ", " + depth + number(t.part_m) + ", " + number(t.part_n);
+    s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + ", " + stages + layouts +
+             ", " + split + ">(a);";
   }
   s.attributes = "__launch_bounds__(" + number(p.block) + ", " + number(blocks) + ")";
   if (p.split > 1) s.attributes += " __cluster_dims__(" + number(p.split) + ", 1, 1)";

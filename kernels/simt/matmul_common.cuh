@@ -66,8 +66,8 @@ GEMS_FN TileAt tile_at(u32 index, u32 tiles_m, u32 tiles_n) {
   return {(int)(band * 8 + rest % height), (int)(rest / height)};
 }
 
-// Walks a [K][MN] or [MN][K] operand tile by tile: which 16-byte packs of a tile this thread moves, and where they are. A line of the
-// tile (PACKS packs) lies along the operand's contiguous direction; the thread has the same pack of every STEP-th line.
+// Walks a [K][MN] or [MN][K] operand tile by tile: which 16-byte packs of a tile this thread moves, and where they are. A line of
+// the tile (PACKS packs) lies along the operand's contiguous direction; the thread has the same pack of every STEP-th line.
 template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
   static constexpr bool kAlong = LAYOUT % 2 == 0, kAligned = LAYOUT < 2;
   static constexpr int kPack = 16 / sizeof(T), kPacks = (kAlong ? BK : MN) / kPack, kLines = kAlong ? MN : BK;
@@ -81,8 +81,9 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
   int mn_left;       // likewise of m or n
   GEMS_FN TileWalk(const T* base, i64 s_mn, i64 s_k, int mn0, int k0, int mn_end, int k_end) {
     if (kAligned) (kAlong ? s_k : s_mn) = 1;  // also where that dimension has one element and any stride
-    line = thread_x() / kPacks;
-    pack = thread_x() % kPacks;
+    const u32 thread = (u32)from_here(thread_x());  // worked out again for each of a batch instead of kept in registers
+    line = (int)(thread / kPacks);
+    pack = (int)(thread % kPacks);
     const int mn = mn0 + (kAlong ? line : pack * kPack), k = k0 + (kAlong ? pack * kPack : line);
     at = base + mn * s_mn + k * s_k;
     line_step = kStep * (kAlong ? s_mn : s_k);

@@ -1,5 +1,6 @@
 // Tiled products of float and double without tensor cores: true float32 arithmetic, as torch has it by default. A block computes
-// BM x BN of out, a thread TM x TN; the tiles are kept in shared memory with k outermost and fetched one step ahead into registers.
+// BM x BN of out, a thread TM x TN; the tiles are kept in shared memory with k outermost and fetched one step ahead into
+// registers.
 #pragma once
 #include "kernels/simt/matmul_common.cuh"
 
@@ -15,7 +16,8 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct FmaOperand : 
 #pragma unroll
     for (int e = 0; e < kEach; e++) {
       const int count = this->count(e);
-      if constexpr (Walk::kAligned) r[e] = count > 0 ? load_again(this->from(e)) : Pack16{};  // packs are whole: the planner's duty
+      // Packs of aligned operands are whole: the planner's duty.
+      if constexpr (Walk::kAligned) r[e] = count > 0 ? load_again(this->from(e)) : Pack16{};
       else r[e] = gather(this->from(e), this->step, count);
     }
     this->next();
@@ -49,7 +51,8 @@ template <class T, int TM, int MN> GEMS_FN void fma_read(T (&r)[TM], const T* li
   }
 }
 
-template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool SPLIT> GEMS_FN void matmul_fma(const MatmulArgs& p) {
+template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool SPLIT>
+GEMS_FN void matmul_fma(const MatmulArgs& p) {
   constexpr int THREADS = (BM / TM) * (BN / TN);
   typedef FmaOperand<T, BM, BK, LA, THREADS> OA;
   typedef FmaOperand<T, BN, BK, LB, THREADS> OB;
@@ -102,7 +105,8 @@ template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool 
 #pragma unroll
       for (int i = 0; i < TM; i++)
 #pragma unroll
-        for (int j = 0; j < TN; j++) finish<T>(p, z, m0 + fma_index<T, TM, BM>(row, i), n0 + fma_index<T, TN, BN>(column, j), acc[i][j]);
+        for (int j = 0; j < TN; j++)
+          finish<T>(p, z, m0 + fma_index<T, TM, BM>(row, i), n0 + fma_index<T, TN, BN>(column, j), acc[i][j]);
     }
   }
 }

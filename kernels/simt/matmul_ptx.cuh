@@ -26,7 +26,8 @@ template <class A> GEMS_FN A shuffle_xor(A x, int mask) { return __shfl_xor_sync
 GEMS_FN u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 // Global to shared memory behind the threads' back: `bytes` of the 16 are read, the rest becomes zero.
 GEMS_FN void copy_async16(void* to, const void* from, int bytes) {
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(bytes)
+               : "memory");
 }
 GEMS_FN void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING> GEMS_FN void copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
@@ -43,8 +44,8 @@ GEMS_FN Pack16 load_again(const void* p) {
   asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(r.w[0]), "=r"(r.w[1]), "=r"(r.w[2]), "=r"(r.w[3]) : "l"(p));
   return r;
 }
-// x, in a way that nothing computed from it can be moved to before this point: addresses of an epilogue stay out of the main loop's
-// registers.
+// x, in a way that nothing computed from it can be moved to before this point: addresses of an epilogue stay out of the main
+// loop's registers.
 GEMS_FN int from_here(int x) {
   asm volatile("" : "+r"(x));
   return x;
@@ -61,8 +62,8 @@ template <bool TRANSPOSE> GEMS_FN void load_matrices(u32 (&r)[4], const void* ro
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
 }
-// c[16x8] += a[16x16] * b[16x8]. With g = lane / 4, t = lane % 4: a = rows g, g + 8, g, g + 8 and k 2t, 2t + 1 (first two), + 8 (last
-// two); b = column g, k 2t, 2t + 1 and + 8; c = row g, columns 2t, 2t + 1 and row g + 8.
+// c[16x8] += a[16x16] * b[16x8]. With g = lane / 4, t = lane % 4: a = rows g, g + 8, g, g + 8 and k 2t, 2t + 1 (first two), + 8
+// (last two); b = column g, k 2t, 2t + 1 and + 8; c = row g, columns 2t, 2t + 1 and row g + 8.
 template <class T> GEMS_FN void mma(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
   if constexpr (is_same<T, bf16>)
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"

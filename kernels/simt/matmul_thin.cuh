@@ -3,8 +3,8 @@
 // Weights go from global memory straight into registers, 16 bytes a load and kThinWarps * 32 * 8 loads of a block in flight while
 // the 8 before are worked on: two blocks keep 64 to 128 KB a multiprocessor under way, where 4.5 TB/s times 0.7 us over 132
 // multiprocessors (H200) asks for 24 KB. A block takes tiles of columns, its warps split k, and what one tile leaves is summed in
-// shared memory while the loads of the next are on their way. Where tiles are too few for the machine a cluster of blocks splits k
-// further and sums through distributed shared memory. All sums have a fixed order.
+// shared memory while the loads of the next are on their way. Where tiles are too few for the machine a cluster of blocks splits
+// k further and sums through distributed shared memory. All sums have a fixed order.
 //
 // Order of k: a product doesn't care which k comes first as long as a and b agree. So a thread feeds the tensor core with the 8
 // neighbours that one 16-byte load gave it, as if they were k = 2t, 2t + 1, 2t + 8, 2t + 9 of two steps of 16.
@@ -211,7 +211,8 @@ template <class T, int ROWS, bool A_ALONG> struct ThinFmaAlongN {
 
 // ---- the pipeline ----
 
-// grid.x = units that run at once * split, grid.z = batch. Every block of a cluster has at least one step of k (the planner's duty).
+// grid.x = units that run at once * split, grid.z = batch. Every block of a cluster has at least one step of k (the planner's
+// duty).
 template <class T, class F, bool SPLIT> GEMS_FN void matmul_thin(const MatmulArgs& p) {
   typedef typename F::A A;
   constexpr int SIZE = sizeof(T), ROWS = F::kRows, THREADS = 32 * kThinWarps;

@@ -1,5 +1,6 @@
-// The matrix products of the CUDA backend without a GPU: the planner decides as it would for a call, and the kernel that it names runs
-// on the host thread by thread (simt_on_host.h). Values are small integers, so every sum is exact and results are compared bit by bit.
+// The matrix products of the CUDA backend without a GPU: the planner decides as it would for a call, and the kernel that it names
+// runs on the host thread by thread (simt_on_host.h). Values are small integers, so every sum is exact and results are compared
+// bit by bit.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -160,7 +161,9 @@ struct Case {
   bool vector = false;  // mv: the result is 1-D
 };
 
-void PrintTo(const Case& c, std::ostream* o) { *o << c.kernel << " " << testing::PrintToString(c.a) << " @ " << testing::PrintToString(c.b); }
+void PrintTo(const Case& c, std::ostream* o) {
+  *o << c.kernel << " " << testing::PrintToString(c.a) << " @ " << testing::PrintToString(c.b);
+}
 
 class MatmulOnHost : public testing::TestWithParam<Case> {};
 
@@ -215,7 +218,8 @@ TEST_P(MatmulOnHost, EqualsTheReference) {
     size_t wrong = 0, first = 0;
     for (size_t i = bytes; i-- > 0;)
       if (out.data[i] != want.data[i]) wrong++, first = i;
-    ASSERT_EQ(wrong, 0u) << "of " << bytes << " bytes; first at element " << first / (size_t)dtype_size(c.dtype) << ", mode " << mode;
+    const size_t element = first / (size_t)dtype_size(c.dtype);
+    ASSERT_EQ(wrong, 0u) << "of " << bytes << " bytes; first at element " << element << ", mode " << mode;
   }
 }
 
@@ -272,7 +276,8 @@ MatmulPlan plan(int dtype, int64_t m, int64_t n, int64_t k, Layout lb, const Dev
   const std::vector<int64_t> rb = lb == kColumns ? std::vector<int64_t>{1, k} : std::vector<int64_t>{n, 1};
   const auto tensor = [&](const std::vector<int64_t>& s, const std::vector<int64_t>& r) {
     gems_tensor t{};
-    t.data = reinterpret_cast<void*>(uintptr_t{4096}), t.sizes = s.data(), t.strides = r.data(), t.ndim = 2, t.dtype = (int8_t)dtype;
+    t.data = reinterpret_cast<void*>(uintptr_t{4096}), t.sizes = s.data(), t.strides = r.data();
+    t.ndim = 2, t.dtype = (int8_t)dtype;
     t.numel = s[0] * s[1];
     return t;
   };
@@ -316,6 +321,7 @@ TEST(MatmulPlan, LeavesLargeProductsToTheNativeKernel) {
   EXPECT_EQ(plan(kBf, 4096, 4096, 4096, kRows, device(132), MatmulChoice::own).unsupported, nullptr);
   EXPECT_EQ(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr);
   EXPECT_NE(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::native).unsupported, nullptr);
+  EXPECT_NE(plan(kBf, 12, 4096, 4095, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr) << "unaligned rows";
 }
 
 TEST(MatmulPlan, NoClustersBeforeHopper) {

@@ -1,7 +1,7 @@
-// Runs GPU kernels on the host, thread by thread, so that their indices, fragment layouts and barriers can be tested without a GPU.
-// Supplies the functions that kernels/simt/matmul_ptx.cuh declares for a device. Every thread of a cluster is a fiber; a barrier or a
-// warp-wide instruction switches to the next. What a GPU leaves open is taken at both extremes: asynchronous copies land when they are
-// issued or only when they are waited for, threads take turns upwards or downwards.
+// Runs GPU kernels on the host, thread by thread, so that their indices, fragment layouts and barriers can be tested without a
+// GPU. Supplies the functions that kernels/simt/matmul_ptx.cuh declares for a device. Every thread of a cluster is a fiber; a
+// barrier or a warp-wide instruction switches to the next. What a GPU leaves open is taken at both extremes: asynchronous copies
+// land when they are issued or only when they are waited for, threads take turns upwards or downwards.
 #pragma once
 #include <string.h>
 #include <ucontext.h>
@@ -116,7 +116,8 @@ inline void fiber_main() {
 }
 
 // Runs the grid cluster by cluster; returns the first error, or "".
-inline std::string run(Machine& m, unsigned grid_x, unsigned grid_z, int threads, int smem, int cluster, std::function<void()> body) {
+inline std::string run(Machine& m, unsigned grid_x, unsigned grid_z, int threads, int smem, int cluster,
+                       std::function<void()> body) {
   machine = &m;
   m.body = std::move(body);
   m.grid_x = grid_x, m.grid_z = grid_z, m.threads = threads, m.cluster = cluster;
@@ -270,7 +271,8 @@ template <class T> void mma(float (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b
   };
   const Sum sum = simt_host::collective(In{{a0, a1, a2, a3}, {b0, b1}}, [&](int lane, const auto& get) {
     const auto half = [](u32 w, int i) { return simt_host::value16((unsigned short)(w >> (16 * i)), is_same<T, bf16>); };
-    const auto a = [&](int row, int col) {  // a_i: i = 0..7; row = g for i in {0, 1, 4, 5}, g + 8 otherwise; col = 2t + i % 2 (+ 8 for i >= 4)
+    // a_i: i = 0..7; row = g for i in {0, 1, 4, 5}, g + 8 otherwise; col = 2t + i % 2 (+ 8 for i >= 4)
+    const auto a = [&](int row, int col) {
       const In in = get(row % 8 * 4 + col % 8 / 2);
       return half(in.a[row / 8 + col / 8 * 2], col % 2);
     };
@@ -297,9 +299,8 @@ template <class A> A cluster_load(const A* own, u32 rank) {
   const size_t offset = (size_t)(reinterpret_cast<const unsigned char*>(own) - simt_host::block().shared);
   simt_host::machine->progress = true;
   simt_host::machine->yield();  // others may run on, or end, before this read: barriers must hold them
-  const auto& f = simt_host::machine->fibers;
   bool all_ended = true;
-  for (int i = 0; i < simt_host::machine->threads; i++) all_ended &= f[(size_t)rank * (size_t)simt_host::machine->threads + (size_t)i].done;
+  for (const auto& f : simt_host::machine->fibers) all_ended &= f.rank != (int)rank || f.done;
   if (all_ended) simt_host::machine->fail("shared memory of a block that has ended is read");
   A r;
   memcpy(&r, simt_host::machine->blocks[rank].shared + offset, sizeof r);
