@@ -1,4 +1,5 @@
 """First look at a GPU machine: does every kind of kernel compile, run and agree? A table of operator, dtype, error, own calls."""
+
 import sys
 import time
 

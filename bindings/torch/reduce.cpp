@@ -40,6 +40,7 @@ bool handle_reduce(Row& r, torch::jit::Stack& st) {
   if (r.dtype >= 0 && !a[r.dtype].isNone()) red.dtype = static_cast<int>(a[r.dtype].toInt());
   else if (r.nouts && r.dtype >= 0) red.dtype = static_cast<int>(a[r.outs[0]].toTensor().scalar_type());
   view(self, call.t[call.nout]);
+  if (r.dtype >= 0 && a[r.dtype].isNone() && op_rule(r.op) == rule::same && !self.is_floating_point()) return false;  // mean of integers
   OutMeta meta[kMaxOuts];
   const int default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (plan_reduce(call, red, default_dtype, meta) != Plan::ok) return false;

@@ -126,7 +126,11 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
   for (int k = 0; k < nin; k++) {
     gems_tensor& t = in[k];
     if (t.flags & GEMS_T_SCALAR) {
-      t.imm = convert_scalar(t.imm, t.dtype, compute, op->nopromote >> k & 1u ? -1 : via);
+      // A 0-d tensor is cast to an integer common dtype before anything else (it wraps), and to a floating one by the operators with
+      // an integer form and a factor (add, sub); the others take it in the compute type, as they do numbers.
+      const bool cast = !(t.flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) &&
+                        (!dtype_is_float(common) || (op->par > 0 && declares(op->types, 'l') && call.t[0].device_type == GEMS_CPU));
+      t.imm = convert_scalar(t.imm, t.dtype, compute, op->nopromote >> k & 1u ? -1 : cast ? common : via);
     } else if (!(t.flags & GEMS_T_ABSENT)) {
       if (!lead) lead = &t;
       else if (simple) simple = same_shape(*lead, t);

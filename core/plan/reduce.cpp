@@ -28,7 +28,9 @@ Plan plan_reduce(gems_call& call, const Reduction& r, int default_dtype, OutMeta
     case rule::to_float: result = r.dtype >= 0 ? r.dtype : dtype_is_float(in.dtype) ? int{in.dtype} : default_dtype; break;
     case rule::boolean: result = in.dtype == GEMS_U8 ? int{GEMS_U8} : int{GEMS_BOOL}; break;  // torch.any of uint8 gives uint8
     case rule::index: result = GEMS_I64; break;
-    case rule::same:
+    case rule::same:  // mean(dtype=)
+      if (r.dtype >= 0) result = r.dtype;
+      break;
     case rule::first: break;
   }
   if (!dtype_is_served(result)) return unsupported_plan("dtype of the result");

@@ -103,4 +103,6 @@ class Table:
         return frozenset(rows), unknown
 
     def near(self, name: str) -> list[str]:
-        return difflib.get_close_matches(name, {**self.by_function, **self.by_key, **dict.fromkeys(r.op for r in self.rows)}, n=4, cutoff=0.6)
+        return difflib.get_close_matches(
+            name, {**self.by_function, **self.by_key, **dict.fromkeys(r.op for r in self.rows)}, n=4, cutoff=0.6
+        )

@@ -19,6 +19,8 @@ if SRC not in sys.path:
     sys.path.insert(0, SRC)  # before an installed flag_gems: the tests are those of this tree
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+os.environ.setdefault("GEMS_MATMUL", "own")  # products that native does faster are tested on our kernels too
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", RuntimeWarning)  # tests of the pure Python part run without the extension too
     import flag_gems

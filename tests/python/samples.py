@@ -122,7 +122,21 @@ def copy_args(value):
 def specials(dtype: torch.dtype) -> list[float]:
     if dtype.is_floating_point:
         info = torch.finfo(dtype)
-        return [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1.0, -1.0, info.max, info.min, info.tiny, info.tiny / 4, 0.5, 2.5]
+        return [
+            float("nan"),
+            float("inf"),
+            -float("inf"),
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            info.max,
+            info.min,
+            info.tiny,
+            info.tiny / 4,
+            0.5,
+            2.5,
+        ]
     if dtype == torch.bool:
         return [0, 1]
     info = torch.iinfo(dtype)
@@ -288,7 +302,16 @@ def reduce(case, v: Values) -> Iterator[Sample]:
 
 
 def scan(case, v: Values) -> Iterator[Sample]:
-    for shape, dim in (((5, 33), 0), ((5, 33), 1), ((5, 33), -1), ((3, 4, 65), 1), ((2, 1031), -1), ((), 0), ((0, 3), 0), ((3, 0), 1)):
+    for shape, dim in (
+        ((5, 33), 0),
+        ((5, 33), 1),
+        ((5, 33), -1),
+        ((3, 4, 65), 1),
+        ((2, 1031), -1),
+        ((), 0),
+        ((0, 3), 0),
+        ((3, 0), 1),
+    ):
         for layout in ("contiguous", "transposed", "sliced"):
             yield Sample(f"{shape} dim={dim} {layout}", [v(shape, layout), dim])
     if not case.inplace:
@@ -304,7 +327,17 @@ def scan(case, v: Values) -> Iterator[Sample]:
 def softmax(case, v: Values) -> Iterator[Sample]:
     backward = case.base.endswith("backward_data")
     log = "log" in case.base
-    shapes = [((5, 33), -1), ((5, 33), 0), ((3, 4, 65), 1), ((2, 1031), 1), ((1, 5), 0), ((), 0), ((4, 0), 1), ((0, 4), 1), ((3, 40000), 1)]
+    shapes = [
+        ((5, 33), -1),
+        ((5, 33), 0),
+        ((3, 4, 65), 1),
+        ((2, 1031), 1),
+        ((1, 5), 0),
+        ((), 0),
+        ((4, 0), 1),
+        ((0, 4), 1),
+        ((3, 40000), 1),
+    ]
     for shape, dim in shapes:
         for layout in ("contiguous", "transposed", "sliced", "expanded"):
             x = v(shape, layout)
@@ -321,7 +354,15 @@ def softmax(case, v: Values) -> Iterator[Sample]:
         yield Sample("special", [place(x, v.device), 1, False], special=True)
 
 
-_NORM_SHAPES = (((5, 33), (33,)), ((3, 4, 65), (65,)), ((3, 4, 65), (4, 65)), ((2, 1031), (1031,)), ((64,), (64,)), ((0, 8), (8,)), ((2, 9000), (9000,)))
+_NORM_SHAPES = (
+    ((5, 33), (33,)),
+    ((3, 4, 65), (65,)),
+    ((3, 4, 65), (4, 65)),
+    ((2, 1031), (1031,)),
+    ((64,), (64,)),
+    ((0, 8), (8,)),
+    ((2, 9000), (9000,)),
+)
 
 
 def _normalised(x, shape, eps, centre):
@@ -396,7 +437,11 @@ def matmul(case, v: Values) -> Iterator[Sample]:
         for shape in selfs:
             yield Sample(f"{name} self {shape}", [v(shape), a, b])
         yield Sample(f"{name} beta=0", [v(selfs[0]), a, b], {"beta": 0, "alpha": 1})
-        yield Sample(f"{name} beta alpha", [v(selfs[0]), a, b], {"beta": 2, "alpha": -1} if not v.dtype.is_floating_point else {"beta": 0.5, "alpha": -1.5})
+        yield Sample(
+            f"{name} beta alpha",
+            [v(selfs[0]), a, b],
+            {"beta": 2, "alpha": -1} if not v.dtype.is_floating_point else {"beta": 0.5, "alpha": -1.5},
+        )
     if base == "linear":
         yield Sample("3-d", [v((2, 3, 33)), v((17, 33)), v((17,))])
         yield Sample("1-d", [v((33,)), v((17, 33))])
@@ -423,7 +468,9 @@ def index(case, v: Values) -> Iterator[Sample]:
                 yield Sample(f"{name} {dtype}", [v((11, 33), layout), _indices(v, 11, (3, 5), ilayout, dtype)])
         else:  # embedding_dense_backward(grad, indices, num_weights, padding_idx, scale_grad_by_freq)
             for padding in (-1, 2):
-                yield Sample(f"{name} padding={padding}", [v((3, 5, 33), layout), _indices(v, 11, (3, 5), ilayout), 11, padding, False])
+                yield Sample(
+                    f"{name} padding={padding}", [v((3, 5, 33), layout), _indices(v, 11, (3, 5), ilayout), 11, padding, False]
+                )
     if base == "gather":
         yield Sample("empty index", [v((7, 9)), 0, _indices(v, 7, (0, 9))])
     elif base == "index_select":
@@ -435,7 +482,9 @@ def index(case, v: Values) -> Iterator[Sample]:
 
 
 def triangle(case, v: Values) -> Iterator[Sample]:
-    for shape, layout, k in itertools.product(((5, 5), (3, 4, 9), (9, 4), (0, 3)), ("contiguous", "transposed", "sliced"), (0, 1, -2, 20)):
+    for shape, layout, k in itertools.product(
+        ((5, 5), (3, 4, 9), (9, 4), (0, 3)), ("contiguous", "transposed", "sliced"), (0, 1, -2, 20)
+    ):
         yield Sample(f"{shape} {layout} {k}", [v(shape, layout), k])
 
 
@@ -539,7 +588,9 @@ def silu_and_mul(case, v: Values) -> Iterator[Sample]:
 
 
 def fused_add_rms_norm(case, v: Values) -> Iterator[Sample]:
-    for shape, layout in itertools.product(((5, 33), (3, 4, 65), (2, 1031), (64,), (0, 8), (2, 9000)), ("contiguous", "sliced", "transposed")):
+    for shape, layout in itertools.product(
+        ((5, 33), (3, 4, 65), (2, 1031), (64,), (0, 8), (2, 9000)), ("contiguous", "sliced", "transposed")
+    ):
         yield Sample(f"{shape} {layout}", [v(shape, layout), v(shape, layout), v(shape[-1:]), 1e-5])
 
 

@@ -308,9 +308,8 @@ def test_direct_calls_run_ours_whatever_is_enabled(gems, on, x):
 
 
 def test_operator_modules(gems, x):
-    from flag_gems.ops.eq import eq_scalar
-
     import flag_gems.ops.mm  # noqa: F401
+    from flag_gems.ops.eq import eq_scalar
 
     assert eq_scalar is gems.ops.eq_scalar
     torch.testing.assert_close(gems.ops.mm(x, x), x @ x)

@@ -79,7 +79,12 @@ def test_second_derivative(gems, device, name):
 
 def block():
     return torch.nn.Sequential(
-        torch.nn.Linear(32, 64), torch.nn.SiLU(), torch.nn.LayerNorm(64), torch.nn.Linear(64, 32), torch.nn.GELU(), torch.nn.RMSNorm(32)
+        torch.nn.Linear(32, 64),
+        torch.nn.SiLU(),
+        torch.nn.LayerNorm(64),
+        torch.nn.Linear(64, 32),
+        torch.nn.GELU(),
+        torch.nn.RMSNorm(32),
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import cases
 import pytest
-import torch
-from conftest import device_of
 
 CASES = cases.all_cases()
 

@@ -33,7 +33,8 @@ def fresh():
 
 def backends():
     inductor = pytest.param(
-        "inductor", marks=pytest.mark.skipif(shutil.which("g++") is None and not torch.cuda.is_available(), reason="needs a compiler")
+        "inductor",
+        marks=pytest.mark.skipif(shutil.which("g++") is None and not torch.cuda.is_available(), reason="needs a compiler"),
     )
     return pytest.mark.parametrize("backend", ["eager", "aot_eager", inductor])
 
@@ -51,7 +52,9 @@ def test_forward(gems, device, backend):
 
 
 @backends()
-@pytest.mark.parametrize("f, shapes", [(fused, [(4, 33)] * 2), (fused_norm, [(4, 33), (4, 33), (33,)])], ids=["silu_and_mul", "add_rms_norm"])
+@pytest.mark.parametrize(
+    "f, shapes", [(fused, [(4, 33)] * 2), (fused_norm, [(4, 33), (4, 33), (33,)])], ids=["silu_and_mul", "add_rms_norm"]
+)
 def test_custom_operators(gems, device, backend, f, shapes):
     args = [torch.randn(s, device=device) for s in shapes]
     want = f(*args)

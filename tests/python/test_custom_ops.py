@@ -127,7 +127,10 @@ def test_rope(gems, device, interleaved):
     from flag_gems.modules import GemsRope
 
     rope = GemsRope(8, 32, 10000.0, interleaved, torch.float64, device)
-    q, k = torch.randn(2, 5, 3, 8, device=device, dtype=torch.float64), torch.randn(2, 5, 1, 8, device=device, dtype=torch.float64)
+    q, k = (
+        torch.randn(2, 5, 3, 8, device=device, dtype=torch.float64),
+        torch.randn(2, 5, 1, 8, device=device, dtype=torch.float64),
+    )
     oq, ok = rope(q, k)
 
     def turn(t):  # as complex numbers

@@ -31,7 +31,10 @@ WAYS = {
     "enable": ("flag_gems.enable()", "flag_gems.disable()"),
     "fewer": ("flag_gems.enable()", "flag_gems.only_enable(include=['mm'])"),
     "block": ("block = flag_gems.use_gems(); block.__enter__()", "block.__exit__(None, None, None)"),
-    "block, then disable": ("block = flag_gems.use_gems(); block.__enter__()", "block.__exit__(None, None, None); flag_gems.disable()"),
+    "block, then disable": (
+        "block = flag_gems.use_gems(); block.__enter__()",
+        "block.__exit__(None, None, None); flag_gems.disable()",
+    ),
 }
 
 

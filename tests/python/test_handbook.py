@@ -54,7 +54,10 @@ def test_unused(gems, run):
 
 def test_tune_cache_dir(gems, run):
     """The block multiplies 3-d tensors with torch.mm, which is torch's error, ours or not."""
-    with pytest.warns(UserWarning, match="tuned_configs can't be used"), pytest.raises(RuntimeError, match="self must be a matrix"):
+    with (
+        pytest.warns(UserWarning, match="tuned_configs can't be used"),
+        pytest.raises(RuntimeError, match="self must be a matrix"),
+    ):
         run("tune_cache_dir")
     assert "mm" in keys(gems)
 

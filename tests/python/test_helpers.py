@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from flag_gems import testing
 from flag_gems.utils import device_info, shape_utils
 

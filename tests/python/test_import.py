@@ -43,7 +43,9 @@ import flag_gems
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     loaded, _ = probe(subprocess_env, code)
-    assert not [m for m in loaded if m.split(".")[0] in ("yaml", "triton", "sympy") or m.startswith(("torch._dynamo", "torch._inductor"))]
+    assert not [
+        m for m in loaded if m.split(".")[0] in ("yaml", "triton", "sympy") or m.startswith(("torch._dynamo", "torch._inductor"))
+    ]
 
 
 def test_missing_extension_is_a_clear_error(subprocess_env, tmp_path):

@@ -6,6 +6,7 @@ import itertools
 import threading
 
 import pytest
+
 from flag_gems._state import State
 from flag_gems._table import Table
 

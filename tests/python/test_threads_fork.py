@@ -161,5 +161,7 @@ def test_fork_while_a_thread_toggles(gems):
 
 def test_exit_while_enabled(subprocess_env):
     code = "import torch, flag_gems; flag_gems.enable(record=True, path={!r}); x = torch.randn(99, 99) @ torch.randn(99, 99); print(x.shape)"
-    out = subprocess.run([sys.executable, "-c", code.format(os.devnull)], env=subprocess_env, capture_output=True, text=True, timeout=120)
+    out = subprocess.run(
+        [sys.executable, "-c", code.format(os.devnull)], env=subprocess_env, capture_output=True, text=True, timeout=120
+    )
     assert (out.returncode, out.stderr) == (0, "")
