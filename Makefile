@@ -44,12 +44,12 @@ $(BUILD)/build.ninja: | $(STAMP)-build
 build: $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
 
-build-tests: | $(STAMP)-build
+build-tests: | $(STAMP)-test
 	$(CONFIGURE) -DGEMS_TESTS=ON
 	cmake --build $(BUILD) -j $(JOBS)
 
 # ---- checks
-test: build-tests $(STAMP)-test
+test: build-tests
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(PY) -m pytest tests/python $(PYTEST_ARGS)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Steps for a borrowed GPU machine without a network, where python3 has torch, pytest, cmake and ninja.
-# usage: benchmark/gpu_session.sh STEP...      STEP: build test sanitizer host toggle bandwidth matmul hf all
+# usage: benchmark/gpu_session.sh STEP...      STEP: build smoke test sanitizer host toggle bandwidth matmul hf all
 # Each step has its own time limit, the whole of them is to fit into one call; logs and JSON go to $OUT (default build/gpu).
 set -u
 cd "$(dirname "$0")/.."
@@ -30,7 +30,8 @@ build() {
 bench() { # seconds, name, script, arguments...
   local seconds=$1 name=$2 script=$3
   shift 3
-  limit "$seconds" "$name" "$PY" "benchmark/$script.py" "$@" --out "$OUT/$name.json"
+  grep -q 'arguments(' "benchmark/$script.py" && set -- "$@" --out "$OUT/$name.json"
+  limit "$seconds" "$name" "$PY" "benchmark/$script.py" "$@"
 }
 
 failed=()
@@ -38,8 +39,9 @@ failed=()
 for step in "${@:-all}"; do
   case $step in
     build) build ;;
-    test) limit 300 test "$PY" -m pytest tests/python --device cuda -q -x --maxfail 50 -p no:cacheprovider ;;
+    test) limit 420 test "$PY" -m pytest tests/python --device cuda -q --maxfail 100 -p no:cacheprovider ;;
     sanitizer) limit 240 sanitizer tools/test_gpu.sh "$PY" "$OUT/sanitizer-summary.txt" sanitizer ;;
+    smoke) limit 200 gpu_smoke "$PY" benchmark/gpu_smoke.py ;;
     host) bench 120 host_cost-cuda host_cost --device cuda ;;
     toggle) bench 90 toggle_cost toggle_cost ;;
     bandwidth) bench 200 gpu_bandwidth gpu_bandwidth ;;

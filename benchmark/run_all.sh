@@ -10,7 +10,8 @@ step() {
   name=$1
   shift
   printf '\n==== %s\n' "$name"
-  "$PY" "$@" --out "$OUT/$name.json" 2>&1 | tee "$OUT/$name.txt"
+  grep -q 'arguments(' "$1" && set -- "$@" --out "$OUT/$name.json"
+  "$PY" "$@" 2>&1 | tee "$OUT/$name.txt"
   [ "${PIPESTATUS[0]}" = 0 ] || { echo "$name FAILED"; bad=1; }
 }
 step toggle_cost benchmark/toggle_cost.py

@@ -14,6 +14,9 @@ TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
 PYTHON = ("Python.h", "pybind11/", "nanobind/")
 CHIP = ("cuda.h", "cuda_runtime", "nvrtc.h", "cuda_", "hip/", "cublas")
 
+# kernels/simt/<family>_args.cuh: plain structs.
+SHARED_ARGS = tuple(f"kernels/simt/{f}_args.cuh" for f in ("pointwise", "team", "index", "matmul"))
+
 # Room -> which of our own folders its files may include, and which foreign headers they may not. The longest prefix rules.
 ALLOWED = {
     "include/": (("gems/",), TORCH + PYTHON + CHIP),
@@ -27,7 +30,7 @@ ALLOWED = {
         TORCH + PYTHON + CHIP,
     ),
     # Argument structs are read by the host that fills them and by the kernel text.
-    "backends/cuda/": (("gems/", "backends/cuda/", "kernels/simt/team_args.cuh"), TORCH + PYTHON),
+    "backends/cuda/": (("gems/", "backends/cuda/", *SHARED_ARGS), TORCH + PYTHON),
     "bindings/torch/": (("gems/", "core/", "bindings/torch/"), CHIP),
 }
 OURS = ("gems/", "core/", "kernels/", "ops/", "backends/", "bindings/", "op_table.inc", "op_hash.h", "gen/")

@@ -5,13 +5,16 @@
     tools/fit_math.py --check    compare with the tables in the tree; exit status 1 if they differ
 
 Method: minimax (Remez exchange on a Chebyshev grid, 50 digits, mpmath) of a weighted error. Coefficients are rounded to the
-target type one after the other, the lowest power first, and the remaining ones fitted again after each rounding if that helps. Deterministic: the same tables on every machine.
+target type one after the other, the lowest power first, and the remaining ones fitted again after each rounding if that helps.
+Deterministic: the same tables on every machine.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import struct
 import sys
+from collections.abc import Callable
 
 import mpmath as mp
 
@@ -131,6 +134,38 @@ def erf_shifted(u):  # erf(x) / x as a function of u = 2 (x / end)^2 - 1
     return mp.erf(x) / x
 
 
+def erf_even(z):  # erf(x) / x, z = x * x
+    return mp.erf(mp.sqrt(z)) / mp.sqrt(z)
+
+
+def erfcx(t):  # e^(a^2) erfc(a), t = (a - 2) / (a + 2)
+    a = 2 * (1 + t) / (1 - t)
+    return mp.exp(a**2) * mp.erfc(a)
+
+
+def erfcx_weight(t):
+    a = 2 * (1 + t) / (1 - t)
+    return mp.exp(-(a**2)) / mp.erf(a)
+
+
+def log2_quotient(f):
+    return mp.log1p(f) / LN2 / f
+
+
+def exp2(r):
+    return mp.power(2, r)
+
+
+@dataclasses.dataclass
+class Table:
+    name: str  # ends in the type of the coefficients: _f float, _d double
+    doc: str
+    target: Callable
+    span: tuple
+    count: int
+    weight: Callable
+
+
 def tables():
     half_ln2 = LN2 / 2 * mp.mpf("1.0001")
     sqrt_lo, sqrt_hi = mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(2) - 1
@@ -153,47 +188,57 @@ def tables():
         return z ** mp.mpf("1.5") / (2 * mp.atanh(mp.sqrt(z)))
 
     tiny = mp.mpf("1e-12")
-    return [
-        ("exp_f", "float", "q in e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2; relative to e^r - 1", exp_tail, -half_ln2, half_ln2, 5, expm1_weight),
-        ("exp_d", "double", "the same in double", exp_tail, -half_ln2, half_ln2, 10, expm1_weight),
-        ("log_f", "float", "p in log(1 + f) = f - f^2/2 + f^3 p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative to log(1 + f)", log_tail, sqrt_lo,
-         sqrt_hi, 8, log_weight),
-        ("log_d", "double", "p in log(1 + f) = 2s + s^3 p(s^2), s = f / (2 + f); relative to log(1 + f)", atanh_tail, tiny, s_end, 7, atanh_weight),
-        ("sin_f", "float", "p in sin(r) = r + r^3 p(r^2), |r| <= pi/4; relative", sin_tail, tiny, z_end, 3, sin_weight),
-        ("cos_f", "float", "p in cos(r) = 1 - r^2/2 + r^4 p(r^2), |r| <= pi/4; relative", cos_tail, tiny, z_end, 3, cos_weight),
-        ("sin_d", "double", "the same in double", sin_tail, tiny, z_end, 6, sin_weight),
-        ("cos_d", "double", "the same in double", cos_tail, tiny, z_end, 6, cos_weight),
-        ("erf_f", "float", "p in erf(x) = x p(2 (x / 3.92)^2 - 1), |x| <= 3.92; relative", erf_shifted, mp.mpf(-1) + tiny, mp.mpf(1), 16,
-         lambda u: 1 / erf_shifted(u)),
-        ("pow_log2", "double", "p in log2(1 + f) = f p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative; for float powers in double",
-         lambda f: mp.log1p(f) / LN2 / f, sqrt_lo, sqrt_hi, 13, lambda f: f * LN2 / mp.log1p(f)),
-        ("pow_exp2", "double", "2^r, |r| <= 1/2; relative; for float powers in double", lambda r: mp.power(2, r), mp.mpf(-1) / 2, mp.mpf(1) / 2, 7,
-         lambda r: mp.power(2, -r)),
-    ]
+    half_ln2_span, root_span = (-half_ln2, half_ln2), (sqrt_lo, sqrt_hi)
+    square_span, atanh_span = (tiny, z_end), (tiny, s_end)
+    yield Table(
+        "exp_f", "q in e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2; relative to e^r - 1", exp_tail, half_ln2_span, 5, expm1_weight
+    )
+    yield Table("exp_d", "the same in double", exp_tail, half_ln2_span, 10, expm1_weight)
+    doc = "p in log(1 + f) = f - f^2/2 + f^3 p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative to log(1 + f)"
+    yield Table("log_f", doc, log_tail, root_span, 8, log_weight)
+    doc = "p in log(1 + f) = 2s + s^3 p(s^2), s = f / (2 + f); relative to log(1 + f)"
+    yield Table("log_d", doc, atanh_tail, atanh_span, 7, atanh_weight)
+    yield Table("sin_f", "p in sin(r) = r + r^3 p(r^2), |r| <= pi/4; relative", sin_tail, square_span, 3, sin_weight)
+    yield Table("cos_f", "p in cos(r) = 1 - r^2/2 + r^4 p(r^2), |r| <= pi/4; relative", cos_tail, square_span, 3, cos_weight)
+    yield Table("sin_d", "the same in double", sin_tail, square_span, 6, sin_weight)
+    yield Table("cos_d", "the same in double", cos_tail, square_span, 6, cos_weight)
+    doc = "p in erf(x) = x p(2 (x / 3.92)^2 - 1), |x| <= 3.92; relative"
+    yield Table("erf_f", doc, erf_shifted, (tiny - 1, mp.mpf(1)), 16, lambda u: 1 / erf_shifted(u))
+    yield Table("erf_d", "p in erf(x) = x p(x^2), |x| <= 1; relative", erf_even, (tiny, mp.mpf(1)), 12, lambda z: 1 / erf_even(z))
+    doc = "p in erf(a) = 1 - e^(-a^2) p((a - 2) / (a + 2)), 1 <= a <= 6; relative to erf(a)"
+    yield Table("erfcx_d", doc, erfcx, (mp.mpf(-1) / 3, mp.mpf(1) / 2), 13, erfcx_weight)
+    doc = "p in log2(1 + f) = f p(f), sqrt(1/2) <= 1 + f <= sqrt(2); relative; for float powers in double"
+    yield Table("pow_log2_d", doc, log2_quotient, root_span, 13, lambda f: 1 / log2_quotient(f))
+    doc = "2^r, |r| <= 1/2; relative; for float powers in double"
+    yield Table("pow_exp2_d", doc, exp2, (mp.mpf(-1) / 2, mp.mpf(1) / 2), 7, lambda r: 1 / exp2(r))
 
 
 HEADER = """\
 // Polynomial coefficients of kernels/lang/math.h, lowest power first. Written by tools/fit_math.py: don't edit.
-// "error" is the largest weighted error of the rounded coefficients in exact arithmetic; half an ULP of float is 6e-8, of double 1.1e-16.
+// "error": the largest weighted error of the rounded coefficients in exact arithmetic; half an ULP is 6e-8 or 1.1e-16.
 #pragma once
 
+// clang-format off
 namespace gems::table {
 """
 
 
 def literal(c, kind):
-    return f"{float(c):.9g}f" if kind == "float" else f"{float(c):.17g}"
+    text = f"{float(c):.9g}" if kind == "float" else f"{float(c):.17g}"
+    if "." not in text and "e" not in text:
+        text += "."
+    return text + ("f" if kind == "float" else "")
 
 
 def render():
     lines = [HEADER]
-    for name, kind, doc, f, lo, hi, count, weight in tables():
-        coefficients, worst = fit(f, lo, hi, count, weight, kind)
-        print(f"{name:10s} {kind:6s} {count:2d} coefficients, error {mp.nstr(worst, 3)}", flush=True)
+    for t in tables():
+        kind = "float" if t.name.endswith("_f") else "double"
+        coefficients, worst = fit(t.target, *t.span, t.count, t.weight, kind)
+        print(f"{t.name:10s} {kind:6s} {t.count:2d} coefficients, error {mp.nstr(worst, 3)}", flush=True)
         texts = [literal(c, kind) for c in coefficients]
-        texts = [t if "." in t or "e" in t else t.replace("f", ".f") if t.endswith("f") else t + "." for t in texts]
-        lines.append(f"// {doc}: error {mp.nstr(worst, 3)}")
-        row = f"inline constexpr {kind} {name}[] = {{"
+        lines.append(f"// {t.doc}: error {mp.nstr(worst, 3)}")
+        row = f"inline constexpr {kind} {t.name}[] = {{"
         rows = []
         for i, t in enumerate(texts):
             piece = t + (", " if i + 1 < len(texts) else "};")

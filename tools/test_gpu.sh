@@ -7,7 +7,8 @@ PY=$1 SUMMARY=$2
 shift 2
 STEPS=${*:-cases sanitizer}
 # One operator of each family: what a skeleton does wrong, it does wrong for all of its family.
-SUBSET=${SUBSET:-"add or silu or sum or argmax or softmax or rms_norm or cumsum or index_select or tril or mm"}
+KEYS="add.Tensor silu sum.dim_IntList argmax _softmax _fused_rms_norm cumsum index_select tril mm cat"
+SUBSET=${SUBSET:-$(for k in $KEYS; do printf '%s-float32] or ' "[$k"; done | sed 's/ or $//')}
 mkdir -p "$(dirname "$SUMMARY")"
 log=${SUMMARY%.txt}.log
 bad=0

@@ -58,10 +58,11 @@ bool aligned(const void* p, int64_t stride_z, int64_t batch, int64_t pack) {
   return (reinterpret_cast<uintptr_t>(p) & 15) == 0 && (batch == 1 || stride_z % pack == 0);
 }
 
-int layout_of(const void* p, int64_t s_mn, int64_t s_k, int64_t s_z, int64_t mn, int64_t k, int64_t batch, int64_t pack) {
+// `whole`: the kernel wants each line of an aligned operand to end with a whole pack.
+int layout_of(const void* p, int64_t s_mn, int64_t s_k, int64_t s_z, int64_t mn, int64_t k, int64_t batch, int64_t pack, bool whole) {
   if (aligned(p, s_z, batch, pack)) {
-    if ((s_k == 1 || k == 1) && (s_mn % pack == 0 || mn == 1)) return simt::kAlongK;
-    if ((s_mn == 1 || mn == 1) && (s_k % pack == 0 || k == 1)) return simt::kAcrossK;
+    if ((s_k == 1 || k == 1) && (s_mn % pack == 0 || mn == 1) && (!whole || k % pack == 0)) return simt::kAlongK;
+    if ((s_mn == 1 || mn == 1) && (s_k % pack == 0 || k == 1) && (!whole || mn % pack == 0)) return simt::kAcrossK;
   }
   return s_k <= s_mn ? simt::kGatherK : simt::kGatherMN;
 }
@@ -125,11 +126,12 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
   p.kernel = tensor ? MatmulKernel::tile : MatmulKernel::fma;
   const int64_t large = ceil_div(a.m, 128) * ceil_div(a.n, 128) * a.batch;
   const bool fits = tensor ? dev.max_smem_per_block >= simt::tile_smem(128, 128, 3, false) : size == 4;
-  if (fits && a.m > 64 && large >= dev.sm_count) p.config = tensor ? 3 : 1;
+  p.layout_a = (uint8_t)layout_of(a.a, a.a_m, a.a_k, a.a_z, a.m, a.k, a.batch, pack, !tensor);
+  p.layout_b = (uint8_t)layout_of(a.b, a.b_n, a.b_k, a.b_z, a.n, a.k, a.batch, pack, !tensor);
+  const bool gathers = p.layout_a >= simt::kGatherK || p.layout_b >= simt::kGatherK;  // wants threads more than reuse
+  if (fits && !gathers && a.m > 64 && large >= dev.sm_count) p.config = tensor ? 3 : 1;
   else p.config = !tensor || a.m <= 16 ? 0 : a.m <= 32 ? 1 : 2;
   const MatmulTile& t = matmul_tile(p.kernel, p.config);
-  p.layout_a = (uint8_t)layout_of(a.a, a.a_m, a.a_k, a.a_z, a.m, a.k, a.batch, pack);
-  p.layout_b = (uint8_t)layout_of(a.b, a.b_n, a.b_k, a.b_z, a.n, a.k, a.batch, pack);
   const int64_t tiles = ceil_div(a.m, t.m) * ceil_div(a.n, t.n);
   if (tiles > 0x7fffffff / 8) return false;
   // The large tiles fill the machine as they are; of a small product a cluster's two barriers cost more than the loads it spreads.

@@ -16,8 +16,9 @@ struct ReducePlan {
   uint32_t flags(const gems_call* c, bool second) const {
     uint32_t compute = c->compute == GEMS_F32 ? 0 : c->compute == GEMS_F64 ? 1 : 2;
     return uint32_t(second) | uint32_t(columns) << 1 | uint32_t(wide_index) << 2 | uint32_t(single) << 3 |
-           uint32_t(lanes ? log2_of(lanes) + 1 : 0) << 4 | uint32_t(bx ? log2_of(bx) + 1 : 0) << 7 | uint32_t(log2_of(vec)) << 10 |
-           uint32_t(splits > 1) << 13 | uint32_t(log2_of(max_block)) << 14 | compute << 18 | spread << 20;
+           uint32_t(lanes ? log2_of(lanes) + 1 : 0) << 4 | uint32_t(bx ? log2_of(bx) + 1 : 0) << 7 |
+           uint32_t(log2_of(vec)) << 10 | uint32_t(splits > 1) << 13 | uint32_t(log2_of(max_block)) << 14 | compute << 18 |
+           spread << 20;
   }
 };
 
@@ -135,14 +136,18 @@ KernelSource reduce_source(const gems_call* c, const ReducePlan& p, bool second)
   const std::string index = p.wide_index ? "gems::i64" : "int", vec = std::to_string(p.vec);
   std::string body;
   if (second) {
-    body = "reduce_finish<op::" + std::string(c->op->name) + ", " + acc + ", " + index + ", " + (p.finish.block == 256 ? "0" : "32") + ", " +
-           (p.columns ? vec : "1");
+    body = "reduce_finish<op::" + std::string(c->op->name) + ", " + acc + ", " + index + ", " +
+           (p.finish.block == 256 ? "0" : "32") + ", " + (p.columns ? vec : "1");
   } else {
     std::string shape = p.columns ? std::to_string(p.bx) + ", " + std::to_string(kThreads / p.bx) : std::to_string(p.lanes);
-    body = std::string(p.columns ? "reduce_columns" : "reduce_lanes") + "<op::" + c->op->name + ", " + acc + ", " + index + ", " + shape + ", " + vec +
-           (p.single ? ", true, " : ", false, ") + std::to_string(p.spread) + "u" + (p.splits > 1 ? ", true" : ", false");
+    body = std::string(p.columns ? "reduce_columns" : "reduce_lanes") + "<op::" + c->op->name + ", " + acc + ", " + index + ", " +
+           shape + ", " + vec + (p.single ? ", true, " : ", false, ") + std::to_string(p.spread) + "u" +
+           (p.splits > 1 ? ", true" : ", false");
   }
-  return team_source(c, "reduce.cuh", "__launch_bounds__(" + std::to_string(second ? p.finish.block : p.max_block) + ")",
+  // 64 registers (80 for 8-byte accumulators, 128 with several inputs). Left to itself ptxas takes 40 and spills some of the packs in flight.
+  const int threads = second ? p.finish.block : p.max_block, resident = c->nin > 1 ? 512 : c->compute == GEMS_F32 ? 1024 : 768;
+  const int blocks = resident / threads > 0 ? resident / threads : 1;
+  return team_source(c, "reduce.cuh", "__launch_bounds__(" + std::to_string(threads) + ", " + std::to_string(blocks) + ")",
                      "gems::simt::ReduceArgs<" + std::to_string(c->nout) + ", " + std::to_string(c->nin) + ">",
                      "gems::simt::" + body + operand_types(c) + ">(a);", second ? p.finish : p.main);
 }

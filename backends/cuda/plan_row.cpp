@@ -78,25 +78,27 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
     v.max_block = 128;
     v.full = packs == v.vpt * v.lanes;
   } else {
-    // Few rows: as many threads as the row has packs, for latency. Many rows: 4 packs a thread (measured by the bytes that
+    // Few rows: as many threads as the row has packs, for latency. Many rows: 4 packs a thread (chosen by the bytes that
     // fit an SM at once: 256 threads of 48 registers hold 16 KB of bfloat16, five such blocks run on an SM).
     v.vpt = rows > latency_rows ? 4 : 1;
     while (packs > int64_t(v.vpt) * 1024) v.vpt *= 2;
     v.max_block = int(pow2_ceil(ceil_div(packs, v.vpt)));
     v.max_block = v.max_block < 128 ? 128 : v.max_block;
-    const int limit = v.max_block == 1024 ? 36 : 64;
-    if (v.vpt > 32 || int64_t(v.vpt) * v.vec * bytes / 4 > limit || v.vpt * v.vec > 64) v.vpt = 0, v.max_block = 1024;
+    const int limit = v.max_block < 1024 ? 64 : 36;                   // 1024 threads have 64 registers each
+    const bool wide = c->compute == GEMS_F64 && v.max_block == 1024;  // exp in double spills there
+    if (wide || v.vpt > 32 || int64_t(v.vpt) * v.vec * bytes / 4 > limit || v.vpt * v.vec > 64) v.vpt = 0, v.max_block = 512;
   }
   return v;
 }
 
 KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVariant& v) {
-  std::string team = v.column_by ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
-                                 : "gems::simt::Team<" + std::to_string(v.lanes) + ">";
-  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + ")";
-  std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") + ", " + team + ", " +
-                     std::to_string(v.vpt) + ", " + std::to_string(v.vec) + ", " + (v.full ? "true" : "false") + ", " +
-                     std::to_string(v.given) + "u" + operand_types(c) + ">(a);";
+  std::string team = v.column_by
+                         ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
+                         : "gems::simt::Team<" + std::to_string(v.lanes) + ">";
+  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + (v.vpt ? ")" : ", 1)");
+  std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") +
+                     ", " + team + ", " + std::to_string(v.vpt) + ", " + std::to_string(v.vec) + ", " +
+                     (v.full ? "true" : "false") + ", " + std::to_string(v.given) + "u" + operand_types(c) + ">(a);";
   return team_source(c, "row.cuh", attributes, "gems::simt::RowArgs<" + std::to_string(c->nout + c->nin) + ">", body, plan);
 }
 
@@ -130,7 +132,7 @@ gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, Kern
   else if (v.vpt) {
     plan->block = int(ceil_div(ceil_div(n / v.vec, v.vpt), 32) * 32);
     v.full = n / v.vec == int64_t(v.vpt) * plan->block;
-  } else plan->block = 1024;
+  } else plan->block = v.max_block;
   switch (c->nout + c->nin) {
     case 2: fill<2>(c, n, plan); break;
     case 3: fill<3>(c, n, plan); break;

@@ -70,10 +70,12 @@ gems_status plan_scan(const gems_call* c, const Device& dev, ScanPlan* p) {
 
 KernelSource scan_source(const gems_call* c, const ScanPlan& p, Mode mode) {
   const std::string acc = c->compute == GEMS_F32 ? "float" : c->compute == GEMS_F64 ? "double" : "gems::i64";
-  std::string body = "gems::simt::" + std::string(mode == kColumns ? "scan_columns" : "scan_lanes") + "<op::" + c->op->name + ", " + acc;
+  std::string body =
+      "gems::simt::" + std::string(mode == kColumns ? "scan_columns" : "scan_lanes") + "<op::" + c->op->name + ", " + acc;
   if (mode == kScanOfTotals) body += ", 0, 1, 0, " + acc + ", " + acc;
   else {
-    if (mode != kColumns) body += ", " + std::to_string(p.lanes) + ", " + std::to_string(p.vec) + ", " + std::to_string(int(mode));
+    if (mode != kColumns)
+      body += ", " + std::to_string(p.lanes) + ", " + std::to_string(p.vec) + ", " + std::to_string(int(mode));
     body += operand_types(c);
   }
   return team_source(c, "scan.cuh", "__launch_bounds__(" + std::to_string(mode == kScanOfTotals ? 256 : p.max_block) + ")",

@@ -63,11 +63,11 @@ template <int NT> void fill_kept(const gems_call* c, simt::Kept<NT>* kept) {
 
 // May operand k be read in packs of `vec` elements along a dimension, at any index of the others (dims [0, ndim) but `along`)?
 inline bool packs_fit(const gems_call* c, int k, int vec, int along) {
-  int64_t esize = dtype_size(c->t[k].dtype), bytes = vec * esize < 16 ? vec * esize : 16;
-  if (reinterpret_cast<uintptr_t>(c->t[k].data) % uintptr_t(bytes)) return false;
+  const uint64_t esize = uint64_t(dtype_size(c->t[k].dtype)), bytes = vec * esize < 16 ? vec * esize : 16;
+  uint64_t low = uint64_t(reinterpret_cast<uintptr_t>(c->t[k].data));  // every step's bits below the alignment (a power of two)
   for (int d = 0; d < c->it.ndim; d++)
-    if (d != along && c->it.size[d] > 1 && c->it.stride[k][d] * esize % bytes) return false;
-  return true;
+    if (d != along && c->it.size[d] > 1) low |= uint64_t(c->it.stride[k][d]) * esize;
+  return (low & (bytes - 1)) == 0;
 }
 
 inline uint8_t key_dtype(const gems_tensor& t) { return is_absent(t) ? 0xff : uint8_t(t.dtype); }
@@ -84,8 +84,8 @@ inline std::string operand_types(const gems_call* c) {
   return s;
 }
 
-inline KernelSource team_source(const gems_call* c, const char* skeleton, const std::string& attributes, const std::string& args_type,
-                                const std::string& body, const TeamPlan& plan) {
+inline KernelSource team_source(const gems_call* c, const char* skeleton, const std::string& attributes,
+                                const std::string& args_type, const std::string& body, const TeamPlan& plan) {
   KernelSource src;
   src.headers = std::string("#include \"kernels/simt/") + skeleton + "\"\n#include \"" + c->op->header + "\"\n";
   src.attributes = attributes;

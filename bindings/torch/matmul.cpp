@@ -1,4 +1,6 @@
 // Matrix products. t = out, self or ABSENT, a, b; par = beta, alpha.
+#include <cstring>
+
 #include "bindings/torch/handlers.h"
 #include "bindings/torch/tensors.h"
 #include "core/backend.h"
@@ -37,7 +39,9 @@ bool handle_matmul(Row& r, torch::jit::Stack& st) {
   if (!dtype_is_served(dtype) || dtype == GEMS_BOOL || b.scalar_type() != a.scalar_type() || a.device() != b.device()) return false;
   const bool vector = b.dim() == 1;  // mv
   const int nd = static_cast<int>(a.dim());
-  if (nd < 2 || nd > 3 || (vector ? nd != 2 : b.dim() != nd)) return false;
+  // mm takes matrices only and bmm batches only: torch says so
+  const bool batched = std::strstr(r.op->name, "bmm") != nullptr;
+  if (nd != (batched ? 3 : 2) || (vector ? std::strcmp(r.op->name, "mv") != 0 : b.dim() != nd)) return false;
   const int64_t m = a.size(nd - 2), k = a.size(nd - 1), n = vector ? 1 : b.size(nd - 1);
   if (b.size(vector ? 0 : nd - 2) != k || (nd == 3 && a.size(0) != b.size(0))) return false;
   OutMeta meta;

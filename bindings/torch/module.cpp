@@ -157,6 +157,13 @@ PyObject* py_load_backends(PyObject*, PyObject* args) {
   });
 }
 
+PyObject* py_custom_autograd(PyObject*, PyObject*) {
+  return guarded([]() -> PyObject* {
+    define_custom_autograd();
+    Py_RETURN_NONE;
+  });
+}
+
 PyObject* py_backends(PyObject*, PyObject*) {
   PyObject* list = PyList_New(0);
   for (const gems_backend* b : loaded_backends()) {
@@ -217,6 +224,7 @@ PyMethodDef kMethods[] = {
     {"stats_timing", py_stats_timing, METH_O, "collect times too"},
     {"set_recorder", py_set_recorder, METH_O, "callable(row) or None"},
     {"load_backends", py_load_backends, METH_VARARGS, "load_backends(dir, nvrtc_dirs): dlopen only"},
+    {"custom_autograd", py_custom_autograd, METH_NOARGS, "call once the gradients of the custom operators are registered"},
     {"backends", py_backends, METH_NOARGS, "(name, usable, description)"},
     {"isas", py_isas, METH_NOARGS, "instruction sets this CPU has"},
     {"force_isa", py_force_isa, METH_O, "name or None"},

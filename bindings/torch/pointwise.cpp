@@ -60,7 +60,8 @@ bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems
     if (p.dtype == GEMS_BOOL && (p.flags & GEMS_T_WRAPPED) && call.compute != GEMS_BOOL) return false;
     call.par[i] = convert_scalar(p.imm, p.dtype, call.compute, -1);
   }
-  const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), call.t[0].device_index);
+  const bool on_cpu = call.t[0].device_type == GEMS_CPU;  // whose tensors have no device index
+  const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), on_cpu ? -1 : call.t[0].device_index);
   if (given) {
     if (given->device() != device) return false;
     if (inplace ? !same_sizes(meta, *given) : !fit_out(meta, *given)) return false;

@@ -15,6 +15,8 @@ void register_rows(const std::vector<uint8_t>& wanted);
 void activate_rows(const uint8_t* active, size_t n);
 // Defines the custom operators (flag_gems::...) once per process.
 void define_custom_operators();
+// Puts a fast way past the gradients that Python has registered for them by now (custom_autograd.cpp). Once per process.
+void define_custom_autograd();
 
 // One boxed call of a row: ours when active and served, the native kernel otherwise; counted.
 struct Row;

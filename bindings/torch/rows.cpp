@@ -28,8 +28,17 @@ bool wrap_dim(int64_t d, int64_t nd, int& out) {
 
 // The layout a pointwise operator would give its result.
 bool like(const at::Tensor& x, int dtype, OutMeta& m) {
+  if (x.dim() > kMaxRank) return false;
+  m.dtype = dtype;
+  if (x.is_contiguous()) {
+    m.ndim = static_cast<int>(x.dim());
+    m.contiguous = true;
+    for (int d = 0; d < m.ndim; d++) m.sizes[d] = x.size(d);
+    return true;
+  }
+  static const gems_op_info* const copy = op_find("copy");
   gems_call call;
-  call.op = op_find("copy");
+  call.op = copy;
   call.nout = call.nin = 1;
   call.npar = 0;
   view(x, call.t[1]);
@@ -166,10 +175,10 @@ bool handle_layer_norm(Row& r, torch::jit::Stack& st) {
 namespace {
 
 // Column sums for the gradients of norm weights: operands grad and x as [M, N], one number a row behind them, outputs [N].
-bool param_grads(const char* op, const at::Tensor& grad, const at::Tensor& x, const at::Tensor* stats, int nstats, int axis,
+bool param_grads(const gems_op_info* op, const at::Tensor& grad, const at::Tensor& x, const at::Tensor* stats, int nstats, int axis,
                  const at::Tensor* outs, int nouts) {
   gems_call call;
-  call.op = op_find(op);
+  call.op = op;
   call.nout = nouts;
   call.nin = 2 + nstats;
   call.npar = 0;
@@ -242,7 +251,8 @@ bool handle_layer_norm_backward(Row& r, torch::jit::Stack& st) {
   if (mask.get(1) && w.defined()) gw[0] = allocate(row_shape, dtype, x.device());
   if (mask.get(2) && b.defined()) gw[1] = allocate(row_shape, dtype, x.device());
   const at::Tensor stats[2] = {mean, rstd};
-  if ((gw[0].defined() || gw[1].defined()) && !param_grads("layer_norm_param_grad", grad, x, stats, 2, axis, gw, 2)) return false;
+  static const gems_op_info* const layer_norm_param_grad = op_find("layer_norm_param_grad");
+  if ((gw[0].defined() || gw[1].defined()) && !param_grads(layer_norm_param_grad, grad, x, stats, 2, axis, gw, 2)) return false;
   st.erase(st.end() - r.nargs, st.end());
   st.emplace_back(std::move(gx));
   st.emplace_back(std::move(gw[0]));
@@ -309,8 +319,9 @@ bool handle_rms_norm_backward(Row& r, torch::jit::Stack& st) {
     if (build_row(call, axis, static_cast<int>(x.dim()) - axis) != Plan::ok || !launch(call)) return false;
   }
   if (mask.get(1) && w.defined()) {
+    static const gems_op_info* const rms_norm_param_grad = op_find("rms_norm_param_grad");
     gw = allocate(x.sizes().slice(axis), dtype, x.device());
-    if (!param_grads("rms_norm_param_grad", grad, x, &rstd, 1, axis, &gw, 1)) return false;
+    if (!param_grads(rms_norm_param_grad, grad, x, &rstd, 1, axis, &gw, 1)) return false;
   }
   st.erase(st.end() - r.nargs, st.end());
   st.emplace_back(std::move(gx));
@@ -342,10 +353,12 @@ bool handle_fused_add_rms_norm(Row& r, torch::jit::Stack& st) {
     writable(residual, call.t[1]);
     view(x, call.t[2]);
     view(residual, call.t[3]);
-    view(w, call.t[4]);
     const auto wc = w.is_contiguous() ? w : w.contiguous();
     view(wc, call.t[4]);
-    TORCH_CHECK(!overlap(call.t[0], call.t + 3, 2) && !overlap(call.t[1], call.t + 4, 1), "fused_add_rms_norm: operands overlap in memory");
+    // Interleaved rows share an address range without sharing elements; only dense tensors can be told to overlap for sure.
+    const bool dense = x.is_contiguous() && residual.is_contiguous();
+    TORCH_CHECK(!dense || (!overlap(call.t[0], call.t + 3, 2) && !overlap(call.t[1], call.t + 4, 1)),
+                "fused_add_rms_norm: operands overlap in memory");
     TORCH_CHECK(build_row(call, axis, static_cast<int>(w.dim())) == Plan::ok && launch(call),
                 "fused_add_rms_norm: not served for this layout or device: ", last_error());
   }

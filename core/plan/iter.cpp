@@ -1,6 +1,7 @@
 #include "core/plan/iter.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace gems {
 
@@ -101,6 +102,15 @@ bool overlaps_partly(const gems_tensor& a, const gems_tensor& b) {
   };
   const char *a0 = static_cast<const char*>(a.data), *b0 = static_cast<const char*>(b.data);
   if (a0 + end(a) <= b0 || b0 + end(b) <= a0) return false;
+  if (a0 != b0 && dtype_size(a.dtype) == dtype_size(b.dtype)) {
+    // Interleaved views (x[..., 0] and x[..., 1]): all steps are multiples of g, so elements meet only if the distance is one too.
+    int64_t g = 0;
+    for (const gems_tensor* t : {&a, &b})
+      for (int d = 0; d < t->ndim; d++)
+        if (t->sizes[d] > 1) g = std::gcd(g, t->strides[d]);
+    const int64_t size = dtype_size(a.dtype), distance = b0 > a0 ? b0 - a0 : a0 - b0;
+    if (g > 1 && distance % size == 0 && distance / size % g != 0) return false;
+  }
   if (a0 != b0 || a.ndim != b.ndim || dtype_size(a.dtype) != dtype_size(b.dtype)) return true;
   for (int d = 0; d < a.ndim; d++)
     if (a.sizes[d] != b.sizes[d] || (a.sizes[d] != 1 && a.strides[d] != b.strides[d])) return true;

@@ -30,6 +30,7 @@ int compute_type(const gems_op_info* op, int common) {
   if (common == GEMS_F64) return declares(types, 'd') ? GEMS_F64 : -1;
   if (dtype_is_float(common)) return declares(types, 'f') ? GEMS_F32 : -1;
   if (common == GEMS_BOOL && declares(types, 'b')) return GEMS_BOOL;
+  if (common == GEMS_BOOL && op_family(op) == family::pointwise) return -1;  // torch refuses neg, sub, abs ... of bools
   if (dtype_size(common) <= 4 && common != GEMS_BOOL && declares(types, 'i')) return GEMS_I32;
   return declares(types, 'l') ? GEMS_I64 : -1;
 }

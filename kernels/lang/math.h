@@ -4,7 +4,7 @@
 // host they are branch-free scalar text that g++ vectorises for each instruction set: no calls, no loops, selections instead of
 // branches. Coefficients are our own minimax fits (tools/fit_math.py -> math_tables.h); the reductions are the classical ones of
 // Cody and Waite, "Software Manual for the Elementary Functions" (1980), and of fdlibm where named. NaN and infinities come out as C's
-// libm has them. Double pow, erf and fmod call libm: correct, but scalar.
+// libm has them. Double pow and fmod call libm: correct, but scalar.
 //
 // Largest error in ULP, measured against MPFR-checked libm in long double by tests/cpp/math_test.cpp (limits there):
 // see the table `kLimits` in that file.
@@ -49,9 +49,17 @@ template <class V> GEMS_FN V copysign(V magnitude, V sign) {
 // Plain minimum and maximum: one instruction; of a NaN and a number the second argument.
 template <class V> GEMS_FN V min(V a, V b) { return select(a < b, a, b); }
 template <class V> GEMS_FN V max(V a, V b) { return select(a > b, a, b); }
+GEMS_FN bool min(bool a, bool b) { return a & b; }
+GEMS_FN bool max(bool a, bool b) { return a | b; }
 // NaN if either is (torch.maximum, clamp, amax).
-template <class V> GEMS_FN V maximum(V a, V b) { return select((a > b) | (a != a), a, b); }
-template <class V> GEMS_FN V minimum(V a, V b) { return select((a < b) | (a != a), a, b); }
+template <class V> GEMS_FN V maximum(V a, V b) {
+  if constexpr (is_float<V>) return select((a > b) | (a != a), a, b);
+  else return max(a, b);
+}
+template <class V> GEMS_FN V minimum(V a, V b) {
+  if constexpr (is_float<V>) return select((a < b) | (a != a), a, b);
+  else return min(a, b);
+}
 // min(max(x, lo), hi) with NaN of any operand kept.
 template <class V> GEMS_FN V clamp(V x, V lo, V hi) {
   V y = select(x < lo, lo, x);
@@ -59,15 +67,21 @@ template <class V> GEMS_FN V clamp(V x, V lo, V hi) {
   return select((lo != lo) | (hi != hi), V(lo + hi), y);
 }
 // A NaN loses (torch.fmax, C's fmax).
-template <class V> GEMS_FN V fmax(V a, V b) { return select((a > b) | (b != b), a, b); }
-template <class V> GEMS_FN V fmin(V a, V b) { return select((a < b) | (b != b), a, b); }
+template <class V> GEMS_FN V fmax(V a, V b) {
+  if constexpr (is_float<V>) return select((a > b) | (b != b), a, b);
+  else return max(a, b);
+}
+template <class V> GEMS_FN V fmin(V a, V b) {
+  if constexpr (is_float<V>) return select((a < b) | (b != b), a, b);
+  else return min(a, b);
+}
 
 // Functions that the compiler or CUDA supplies as they are: correctly rounded or exact.
 #if GEMS_DEVICE
-#define GEMS_NATIVE(name, f, d)               \
+#define GEMS_NATIVE(name, f, d)                \
   GEMS_FN float name(float x) { return f(x); } \
   GEMS_FN double name(double x) { return d(x); }
-#define GEMS_NATIVE2(name, f, d)                              \
+#define GEMS_NATIVE2(name, f, d)                           \
   GEMS_FN float name(float x, float y) { return f(x, y); } \
   GEMS_FN double name(double x, double y) { return d(x, y); }
 GEMS_NATIVE(sqrt, ::sqrtf, ::sqrt)
@@ -209,9 +223,7 @@ template <class V> GEMS_FN V tanh(V x) {
 }
 
 // ---- logarithms: x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) ----
-template <class V> struct log_parts {
-  V e, f;
-};
+template <class V> struct log_parts { V e, f; };
 // For x in the normal range.
 template <class V> GEMS_FN log_parts<V> log_reduce(V x) {
   typedef layout<V> L;
@@ -335,25 +347,37 @@ GEMS_FN float erf_bounded(float x, float x2) {  // x2 = x * x
   return limit(x * poly(u, table::erf_f), -1.f, 1.f);
 }
 GEMS_FN float erf(float x) { return erf_bounded(x, x * x); }
-GEMS_FN double erf(double x) { return __builtin_erf(x); }
+// double: below 1 as above, unshifted; from 1 on by erfc(a) = e^(-a^2) times a smooth function of a.
+GEMS_FN double erf(double x) {
+  double a = abs(x), z = x * x;
+  double small = x * poly(select(a > 1., 1., z), table::erf_d);
+  double b = limit(a, 1., 6.);
+  double big = copysign(1. - exp(-(b * b)) * poly((b - 2.) / (b + 2.), table::erfcx_d), x);
+  return select(a < 1., small, big);
+}
 
 // ---- powers ----
-// float in double: log2 to 2^-36, so that y log2(x) is good to 2^-28 or better and the result to little more than half an ULP.
+// float in double: log2 to 2^-35.8, so that y log2(x) is good to 2^-28.8 and the result to little more than half an ULP. What depends
+// on y alone is integer masks, not conditions: the vectoriser refuses a condition that doesn't change in the loop (pow_tensor_scalar).
+GEMS_FN u32 mask_of(bool b) { return 0u - (u32)b; }
 GEMS_FN float pow(float x, float y) {
+  typedef layout<float> L;
   double a = abs(x);  // a float's denormals are normal here
   log_parts<double> p = log_reduce(a);
-  double l = p.e + p.f * poly(p.f, table::pow_log2);
+  double l = p.e + p.f * poly(p.f, table::pow_log2_d);
   l = select(a == 0., -infinity<double>(), l);
   l = select(a < infinity<double>(), l, a);
-  double t = limit(limit((double)y, -1e30, 1e30) * l, -300., 300.);  // finite y: no 0 * infinity at a == 1
+  double t = limit(select(a == 1., 0., y * l), -300., 300.);  // |x| == 1: no 0 * infinity
   const double magic = layout<double>::round + 1023.;
   double n = t + magic;
-  double b = poly(t - (n - magic), table::pow_exp2) * as_float<double>(as_bits(n) << 52);
-  float r = (float)b;
-  bool whole = round(y) == y, even = round(0.5f * y) == 0.5f * y;
-  r = as_float<float>(as_bits(r) | select(whole & !even, as_bits(x) & layout<float>::sign, 0u));
-  r = select((x < 0.f) & !whole & (a < infinity<double>()), nan<float>(), r);
-  return select((y == 0.f) | (x == 1.f), 1.f, r);
+  u32 r = as_bits((float)(poly(t - (n - magic), table::pow_exp2_d) * as_float<double>(as_bits(n) << 52)));
+  u32 fraction = mask_of(round(y) != y), odd = ~fraction & mask_of(round(0.5f * y) != 0.5f * y);
+  r |= odd & as_bits(x) & L::sign;
+  r |= fraction & select((x < 0.f) & (a < infinity<double>()), L::nan, 0u);
+  r |= mask_of((as_bits(y) & ~L::sign) > L::infinity) & L::nan;
+  u32 zero = mask_of(y == 0.f);
+  r = select(x == 1.f, as_bits(1.f), r);
+  return as_float<float>((r & ~zero) | (as_bits(1.f) & zero));
 }
 GEMS_FN double pow(double x, double y) { return __builtin_pow(x, y); }
 #endif  // !GEMS_DEVICE

@@ -49,7 +49,10 @@ constexpr int word_count(const char* list) {
   for (; *list; list++) n += *list == ' ';
   return n;
 }
-template <class F> concept has_known = requires { F::known[0]; };
+template <class F>
+concept has_known = requires {
+  F::known[0];
+};
 template <class F> constexpr int known_count() {
   if constexpr (has_known<F>) return sizeof F::known / sizeof F::known[0];
   else return F::decl.choices[0] ? word_count(F::decl.choices) - 1 : 0;  // the last choice is what remains
@@ -67,10 +70,10 @@ GEMS_FN void pointwise_known(const void* const* in, void* out, size_t begin, siz
     constexpr T value = (T)known_value<F, C>();
     if (par_as<T>(par[0]) == value)
       pointwise_loop<T, I>(in, out, begin, end, [](auto... x) GEMS_LAMBDA_INLINE { return F()(x..., value); });
-    else
-      pointwise_known<F, T, I, P, C + 1>(in, out, begin, end, par);
+    else pointwise_known<F, T, I, P, C + 1>(in, out, begin, end, par);
   } else if constexpr (has_known<F>) {
-    pointwise_loop<T, I>(in, out, begin, end, with_pars<P, T>(par, [](auto... x) GEMS_LAMBDA_INLINE { return F().general(x...); }));
+    pointwise_loop<T, I>(in, out, begin, end,
+                         with_pars<P, T>(par, [](auto... x) GEMS_LAMBDA_INLINE { return F().general(x...); }));
   } else if constexpr (C > 0) {
     pointwise_loop<T, I>(in, out, begin, end, [](auto... x) GEMS_LAMBDA_INLINE { return F()(x..., (T)C); });
   } else {
@@ -78,7 +81,10 @@ GEMS_FN void pointwise_known(const void* const* in, void* out, size_t begin, siz
   }
 }
 
-template <class F, class... V> concept has_rare = requires(F f, V... x) { f.rare(x...); };
+template <class F, class... V>
+concept has_rare = requires(F f, V... x) {
+  f.rare(x...);
+};
 template <class F, class T, int N, class... V> constexpr bool covers_all() {
   if constexpr (N == 0) return !has_rare<F, V...>;
   else return covers_all<F, T, N - 1, V..., T>();
@@ -97,7 +103,8 @@ __attribute__((flatten)) static void pointwise_block(const void* const* in, void
       const size_t end = n - begin < piece ? n : begin + piece;
       gems::bits_t<T> found = 0;
       for (size_t k = begin; k < end; k++) found |= pointwise_at<T, I>(in, k, rare) ? 1 : 0;
-      if (found) [[unlikely]] pointwise_loop<T, I>(in, out, begin, end, slow);
+      if (found) [[unlikely]]
+        pointwise_loop<T, I>(in, out, begin, end, slow);
       else pointwise_known<F, T, I, P>(in, out, begin, end, par);
     }
   }

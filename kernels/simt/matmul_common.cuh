@@ -45,13 +45,13 @@ template <class A> GEMS_FN A beta_of(const MatmulArgs& p) {
 }
 
 // alpha * sum + beta * self; a beta of 0 means that self isn't read, so its NaN don't count (as in BLAS).
-template <class T, class A> GEMS_FN A finished(const MatmulArgs& p, i64 z, int m, int n, A sum) {
+template <class T, class A> GEMS_FN A finished(const MatmulArgs& p, int z, int m, int n, A sum) {
   const A r = alpha_of<A>(p) * sum;
   const A beta = beta_of<A>(p);
   if (beta == 0) return r;
   return r + beta * to<A>(static_cast<const T*>(p.self)[z * p.s_z + m * p.s_m + n * p.s_n]);
 }
-template <class T, class A> GEMS_FN void finish(const MatmulArgs& p, i64 z, int m, int n, A sum) {
+template <class T, class A> GEMS_FN void finish(const MatmulArgs& p, int z, int m, int n, A sum) {
   if (m < p.m && n < p.n) static_cast<T*>(p.out)[z * p.o_z + m * p.o_m + n * p.o_n] = to<T>(finished<T>(p, z, m, n, sum));
 }
 
@@ -80,6 +80,7 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
   int k_left;        // k of this thread's first element to the end of the matrix
   int mn_left;       // likewise of m or n
   GEMS_FN TileWalk(const T* base, i64 s_mn, i64 s_k, int mn0, int k0, int mn_end, int k_end) {
+    if (kAligned) (kAlong ? s_k : s_mn) = 1;  // also where that dimension has one element and any stride
     line = thread_x() / kPacks;
     pack = thread_x() % kPacks;
     const int mn = mn0 + (kAlong ? line : pack * kPack), k = k0 + (kAlong ? pack * kPack : line);
@@ -105,7 +106,7 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
 // Sums a tile's partial results over the blocks of the cluster, always in the order of their ranks, and finishes it. Each
 // block takes every split-th part of the tile. `part` is this block's [BM][PITCH] in shared memory, complete at the call.
 template <class T, class A, int BM, int BN, int PITCH, int THREADS>
-GEMS_FN void finish_cluster(const MatmulArgs& p, i64 z, int m0, int n0, const A* part) {
+GEMS_FN void finish_cluster(const MatmulArgs& p, int z, int m0, int n0, const A* part) {
   cluster_barrier();
   for (int i = (int)cluster_rank() * THREADS + thread_x(); i < BM * BN; i += p.split * THREADS) {
     const int m = i / BN, n = i % BN;

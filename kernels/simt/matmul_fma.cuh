@@ -15,7 +15,7 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct FmaOperand : 
 #pragma unroll
     for (int e = 0; e < kEach; e++) {
       const int count = this->count(e);
-      if (Walk::kAligned && count >= kPack) r[e] = load_again(this->from(e));
+      if constexpr (Walk::kAligned) r[e] = count > 0 ? load_again(this->from(e)) : Pack16{};  // packs are whole: the planner's duty
       else r[e] = gather(this->from(e), this->step, count);
     }
     this->next();
@@ -60,7 +60,7 @@ template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool 
   const TileAt tile = tile_at(block_x() / split, (p.m + BM - 1) / BM, (p.n + BN - 1) / BN);
   const int m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + BK - 1) / BK;
   const int begin = (int)((i64)steps * rank / split), count = (int)((i64)steps * (rank + 1) / split) - begin;
-  for (i64 z = block_z(); z < p.batch; z += grid_z()) {
+  for (int z = (int)block_z(); z < p.batch; z += (int)grid_z()) {
     OA a(static_cast<const T*>(p.a) + z * p.a_z, p.a_m, p.a_k, m0, begin * BK, p.m, p.k);
     OB b(static_cast<const T*>(p.b) + z * p.b_z, p.b_n, p.b_k, n0, begin * BK, p.n, p.k);
     T acc[TM][TN];
@@ -90,18 +90,19 @@ template <class T, int BM, int BN, int BK, int TM, int TN, int LA, int LB, bool 
       }
     }
     barrier();  // the buffers are free for partial sums and for the next of the batch
+    const int row = from_here(tm), column = from_here(tn);
     if constexpr (SPLIT) {
       constexpr int PITCH = BN + 4;
 #pragma unroll
       for (int i = 0; i < TM; i++)
 #pragma unroll
-        for (int j = 0; j < TN; j++) smem[fma_index<T, TM, BM>(tm, i) * PITCH + fma_index<T, TN, BN>(tn, j)] = acc[i][j];
+        for (int j = 0; j < TN; j++) smem[fma_index<T, TM, BM>(row, i) * PITCH + fma_index<T, TN, BN>(column, j)] = acc[i][j];
       finish_cluster<T, T, BM, BN, PITCH, THREADS>(p, z, m0, n0, smem);
     } else {
 #pragma unroll
       for (int i = 0; i < TM; i++)
 #pragma unroll
-        for (int j = 0; j < TN; j++) finish<T>(p, z, m0 + fma_index<T, TM, BM>(tm, i), n0 + fma_index<T, TN, BN>(tn, j), acc[i][j]);
+        for (int j = 0; j < TN; j++) finish<T>(p, z, m0 + fma_index<T, TM, BM>(row, i), n0 + fma_index<T, TN, BN>(column, j), acc[i][j]);
     }
   }
 }

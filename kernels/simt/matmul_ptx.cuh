@@ -43,6 +43,12 @@ GEMS_FN Pack16 load_again(const void* p) {
   asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(r.w[0]), "=r"(r.w[1]), "=r"(r.w[2]), "=r"(r.w[3]) : "l"(p));
   return r;
 }
+// x, in a way that nothing computed from it can be moved to before this point: addresses of an epilogue stay out of the main loop's
+// registers.
+GEMS_FN int from_here(int x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
 // Bytes of x and y picked by the four nibbles of `pick`.
 GEMS_FN u32 permute(u32 x, u32 y, u32 pick) { return __byte_perm(x, y, pick); }
 

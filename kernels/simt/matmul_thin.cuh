@@ -223,7 +223,7 @@ template <class T, class F, bool SPLIT> GEMS_FN void matmul_thin(const MatmulArg
   const int units = (p.n + TILE - 1) / TILE, stride = (int)grid_x() / split, steps = (p.k + STEP - 1) / STEP;
   const int begin = steps * rank / split * STEP, end = steps * (rank + 1) / split * STEP;
   int parity = 0;
-  for (i64 z = block_z(); z < p.batch; z += grid_z()) {
+  for (int z = (int)block_z(); z < p.batch; z += (int)grid_z()) {
     const T* const a = static_cast<const T*>(p.a) + z * p.a_z;
     const T* const b = static_cast<const T*>(p.b) + z * p.b_z;
     F f;

@@ -30,14 +30,19 @@ template <class T, int MN, int LAYOUT, int THREADS> struct TileOperand : TileWal
     }
     this->next();
   }
-  // 16 rows (m or n) from mn on by 16 k from k on, as four 8x8 matrices. K_SECOND: their order is (0,0) (mn+8,0) (0,k+8) (mn+8,k+8),
-  // what the first operand of mma wants; otherwise (0,0) (0,k+8) (mn+8,0) (mn+8,k+8), two of its second operand.
-  template <bool K_SECOND> static GEMS_FN void fragment(u32 (&r)[4], const unsigned char* from, int mn, int k) {
+  // 16 rows (m or n) from mn + 16 i on by 16 k from k on, as four 8x8 matrices. K_SECOND: their order is (0,0) (mn+8,0) (0,k+8)
+  // (mn+8,k+8), what the first operand of mma wants; otherwise (0,0) (0,k+8) (mn+8,0) (mn+8,k+8), two of its second operand.
+  // corner() is this lane's place for i = k = 0. Steps of i and k are multiples of 16 and mn of the warp's whole share, so they touch
+  // other bits of the chunk than the lane and commute with the permutation: an exclusive or, or a constant, gives the rest.
+  template <bool K_SECOND> static GEMS_FN int corner(int mn) {
     const int lane = thread_x() % 32, matrix = lane / 8;
     const int mn_half = K_SECOND ? matrix % 2 : matrix / 2, k_half = K_SECOND ? matrix / 2 : matrix % 2;
-    const int row = kAlong ? mn + 8 * mn_half + lane % 8 : k + 8 * k_half + lane % 8;
-    const int chunk = kAlong ? k / 8 + k_half : mn / 8 + mn_half;
-    load_matrices<!kAlong>(r, from + 16 * chunk_at<kLine>(row, chunk));
+    const int row = lane % 8 + (kAlong ? mn + 8 * mn_half : 8 * k_half), chunk = kAlong ? k_half : mn / 8 + mn_half;
+    return 16 * chunk_at<kLine>(row, chunk);
+  }
+  static GEMS_FN void fragment(u32 (&r)[4], const unsigned char* tile, int corner, int i, int k) {
+    const int at = kAlong ? (corner ^ 2 * k) + 16 * i * kLine * 16 : (corner ^ 32 * i) + k * kLine * 16;
+    load_matrices<!kAlong>(r, tile + at);
   }
 };
 
@@ -50,11 +55,12 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
   constexpr int STAGE = TA::kBytes + TB::kBytes;
   unsigned char* const smem = shared_memory();
   const int lane = thread_x() % 32, warp = thread_x() / 32, wm = warp / WN * (BM / WM), wn = warp % WN * (BN / WN);
+  const int corner_a = TA::template corner<true>(wm), corner_b = TB::template corner<false>(wn);
   const int split = SPLIT ? p.split : 1, rank = SPLIT ? (int)cluster_rank() : 0;
   const TileAt tile = tile_at(block_x() / split, (p.m + BM - 1) / BM, (p.n + BN - 1) / BN);
   const int m0 = tile.m * BM, n0 = tile.n * BN, steps = (p.k + kTileK - 1) / kTileK;
   const int begin = (int)((i64)steps * rank / split), count = (int)((i64)steps * (rank + 1) / split) - begin;
-  for (i64 z = block_z(); z < p.batch; z += grid_z()) {
+  for (int z = (int)block_z(); z < p.batch; z += (int)grid_z()) {
     TA a(static_cast<const T*>(p.a) + z * p.a_z, p.a_m, p.a_k, m0, begin * kTileK, p.m, p.k);
     TB b(static_cast<const T*>(p.b) + z * p.b_z, p.b_n, p.b_k, n0, begin * kTileK, p.n, p.k);
     int filled = 0, fill_slot = 0, slot = 0;
@@ -84,11 +90,11 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
       for (int k = 0; k < kTileK; k += 16) {
         u32 fb[NI][4];
 #pragma unroll
-        for (int j = 0; j < NI; j++) TB::template fragment<false>(fb[j], tb, wn + 16 * j, k);
+        for (int j = 0; j < NI; j++) TB::fragment(fb[j], tb, corner_b, j, k);
 #pragma unroll
         for (int i = 0; i < MI; i++) {
           u32 fa[4];
-          TA::template fragment<true>(fa, ta, wm + 16 * i, k);
+          TA::fragment(fa, ta, corner_a, i, k);
 #pragma unroll
           for (int j = 0; j < 2 * NI; j++)
             mma<T>(acc[i][j], fa[0], fa[1], fa[2], fa[3], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1]);
@@ -97,7 +103,7 @@ template <class T, int BM, int BN, int WM, int WN, int STAGES, int LA, int LB, b
     }
     copy_wait<0>();
     barrier();  // the buffers are free for partial sums and for the next of the batch
-    const int g = lane / 4, t = lane % 4;
+    const int g = from_here(lane / 4), t = from_here(lane % 4);
     if constexpr (SPLIT) {
       constexpr int PITCH = BN + 4;
       float* const part = reinterpret_cast<float*>(smem);

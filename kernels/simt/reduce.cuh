@@ -65,13 +65,15 @@ template <class F, class A, class IX, int O, class... T, class Args>
 GEMS_FN void write_results(const Args& a, const typename Fold<F, A, IX>::State& s, const i64* off, int element) {
   if constexpr (O < F::decl.out) {
     typedef nth<O, T...> X;
-    if (a.p[O]) ((stored_t<X>*)a.p[O])[off[O] + element * a.out_step[O]] = Fold<F, A, IX>::template result<X, O>(s, number<A>(a.count));
+    if (a.p[O])
+      ((stored_t<X>*)a.p[O])[off[O] + element * a.out_step[O]] = Fold<F, A, IX>::template result<X, O>(s, number<A>(a.count));
     write_results<F, A, IX, O + 1, T...>(a, s, off, element);
   }
 }
 
 // Offsets of the inputs at one unit of the reduced dimensions.
-template <bool SINGLE, int NOUT, int NIN> GEMS_FN void reduced_offsets(const ReduceArgs<NOUT, NIN>& a, i64 unit, i64 (&off)[NIN]) {
+template <bool SINGLE, int NOUT, int NIN>
+GEMS_FN void reduced_offsets(const ReduceArgs<NOUT, NIN>& a, i64 unit, i64 (&off)[NIN]) {
   if constexpr (SINGLE) {
 #pragma unroll
     for (int k = 0; k < NIN; k++) off[k] = unit * a.stride[k][0];
@@ -104,7 +106,9 @@ template <int NOUT, int VEC, int UNROLL, unsigned SPREAD, class... T> struct Uni
   }
   template <class A, int K = NOUT> GEMS_FN A get(int k, int j, int i) {
     if constexpr (K >= NT) return A(0);
-    else return k == K - NOUT ? load_as<A, nth<K, T...>>(pack_of<K>(held)[j].v[SPREAD >> (K - NOUT) & 1 ? 0 : i]) : get<A, K + 1>(k, j, i);
+    else
+      return k == K - NOUT ? load_as<A, nth<K, T...>>(pack_of<K>(held)[j].v[SPREAD >> (K - NOUT) & 1 ? 0 : i])
+                           : get<A, K + 1>(k, j, i);
   }
 };
 
@@ -114,7 +118,7 @@ GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
   typedef Fold<F, A, IX> Fo;
   typedef typename Fo::State State;
   constexpr int NOUT = F::decl.out, NIN = F::decl.in, UNROLL = 4;
-  constexpr int MANY = is_indexed<F> || NIN > 1 ? 4 : 8, ACCS = UNROLL * VEC < MANY ? UNROLL * VEC : MANY;
+  constexpr int MANY = is_indexed<F> || NIN > 1 || sizeof(A) == 8 ? 4 : 8, ACCS = UNROLL * VEC < MANY ? UNROLL * VEC : MANY;
   static_assert(sizeof(State) <= kStateBytes(NOUT));
   Team<LANES> team;
   const i64 begin = blockIdx.y * a.chunk, end = begin + a.chunk < a.units ? begin + a.chunk : a.units, size = team.size();
@@ -139,14 +143,17 @@ GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
       for (int j = 0; j < UNROLL; j++)
 #pragma unroll
         for (int i = 0; i < VEC; i++)
-          Fo::add(acc[(j * VEC + i) % ACCS], [&](int k) { return x.template get<A>(k, j, i); }, (IX)((u + j * size) * VEC + i));
+          Fo::add(
+              acc[(j * VEC + i) % ACCS], [&](int k) { return x.template get<A>(k, j, i); }, (IX)((u + j * size) * VEC + i));
     }
     for (; u < end; u += size) {
       Units<NOUT, VEC, 1, SPREAD, T...> x;
       reduced_offsets<SINGLE>(a, u, off);
       x.load(a, kept, off, 0);
 #pragma unroll
-      for (int i = 0; i < VEC; i++) Fo::add(acc[i % ACCS], [&](int k) { return x.template get<A>(k, 0, i); }, (IX)(u * VEC + i));
+      for (int i = 0; i < VEC; i++)
+        Fo::add(
+            acc[i % ACCS], [&](int k) { return x.template get<A>(k, 0, i); }, (IX)(u * VEC + i));
     }
     if constexpr (VEC > 1 && SINGLE) {  // at most VEC - 1 elements behind the last pack
       if (blockIdx.y == gridDim.y - 1)
@@ -156,7 +163,8 @@ GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
 #pragma unroll
           for (int k = 0; k < NIN; k++) off[k] += SPREAD >> k & 1 ? 0 : t;
           x.load(a, kept, off, 0);
-          Fo::add(acc[0], [&](int k) { return x.template get<A>(k, 0, 0); }, (IX)(a.units * VEC + t));
+          Fo::add(
+              acc[0], [&](int k) { return x.template get<A>(k, 0, 0); }, (IX)(a.units * VEC + t));
         }
     }
 #pragma unroll
@@ -201,14 +209,17 @@ GEMS_FN void reduce_columns(const ReduceArgs<F::decl.out, F::decl.in>& a) {
       for (int i = 0; i < VEC; i++)
 #pragma unroll
         for (int j = 0; j < UNROLL; j++)
-          Fo::add(acc[i], [&](int k) { return x.template get<A>(k, j, i); }, (IX)(u + j * BY));
+          Fo::add(
+              acc[i], [&](int k) { return x.template get<A>(k, j, i); }, (IX)(u + j * BY));
     }
     for (; u < end; u += BY) {
       Units<NOUT, VEC, 1, SPREAD, T...> x;
       reduced_offsets<SINGLE>(a, u, off);
       x.load(a, kept, off, 0);
 #pragma unroll
-      for (int i = 0; i < VEC; i++) Fo::add(acc[i], [&](int k) { return x.template get<A>(k, 0, i); }, (IX)u);
+      for (int i = 0; i < VEC; i++)
+        Fo::add(
+            acc[i], [&](int k) { return x.template get<A>(k, 0, i); }, (IX)u);
     }
 #pragma unroll
     for (int h = BY / 2; h > 0; h /= 2) {

@@ -32,9 +32,7 @@ template <class A> GEMS_FN A number(const Number& x) {
 }
 
 // The compiler forgets what it knows of x.
-template <class T> struct Words {
-  u32 w[sizeof(T) / 4];
-};
+template <class T> struct Words { u32 w[sizeof(T) / 4]; };
 template <class T> GEMS_FN void opaque(T& x) {
 #if GEMS_DEVICE
   if constexpr (sizeof(T) % 4 == 0) {

@@ -42,11 +42,11 @@ template <int NOUT, int NIN> struct ReduceArgs {
   i64 out_step[NOUT];  // between the outputs of a pack
   i64 size[kMaxReduced], stride[NIN][kMaxReduced];
   Divisor div[kMaxReduced];
-  i64 units;  // product of size[]
-  i64 chunk;  // units of each split; blockIdx.y is the split
-  void* partial;  // states [output][split]
-  Number count;   // elements reduced into each output
-  int ndim, tail;      // reduced dimensions; elements behind the last pack
+  i64 units;          // product of size[]
+  i64 chunk;          // units of each split; blockIdx.y is the split
+  void* partial;      // states [output][split]
+  Number count;       // elements reduced into each output
+  int ndim, tail;     // reduced dimensions; elements behind the last pack
   int splits, small;  // small: units < 2^31
 };
 

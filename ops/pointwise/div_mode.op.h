@@ -1,9 +1,13 @@
 #include "kernels/lang/lang.h"
 struct div_mode {
-  static constexpr gems::decl decl{.aten = "div.Tensor_mode=div_mode div.Scalar_mode=div_mode div_.Tensor_mode=div_mode_ "
-                                           "div_.Scalar_mode=div_mode_ div.out_mode=div_mode_out "
-                                           "div.Scalar_mode_out=div_mode_out",
-                                   .in = 2, .par = 1, .choices = "trunc floor", .samples = {0.5, 4},
+  static constexpr gems::decl decl{.aten =
+                                       "div.Tensor_mode=div_mode div.Scalar_mode=div_mode div_.Tensor_mode=div_mode_ "
+                                       "div_.Scalar_mode=div_mode_ div.out_mode=div_mode_out "
+                                       "div.Scalar_mode_out=div_mode_out",
+                                   .in = 2,
+                                   .par = 1,
+                                   .choices = "trunc floor",
+                                   .samples = {0.5, 4},
                                    .doc = "self / other rounded to an integer; without a rounding mode or with integers: native"};
   template <class V> GEMS_FN V operator()(V x, V y, V mode) const {
     return mode == V(0) ? gems::trunc(x / y) : gems::floor_divide(x, y);

@@ -1,6 +1,9 @@
 #include "kernels/lang/lang.h"
 struct logical_or {
   static constexpr gems::decl decl{.aten = "logical_or logical_or_ logical_or.out",
-                                   .dtype = gems::rule::boolean, .in = 2, .types = "fdlib", .doc = "self || other; NaN is true"};
+                                   .dtype = gems::rule::boolean,
+                                   .in = 2,
+                                   .types = "fdlib",
+                                   .doc = "self || other; NaN is true"};
   template <class V> GEMS_FN bool operator()(V x, V y) const { return (x != V(0)) | (y != V(0)); }
 };

@@ -1,8 +1,11 @@
 #include "kernels/lang/lang.h"
 struct pow_tensor_scalar {
-  static constexpr gems::decl decl{.aten = "pow.Tensor_Scalar=pow_tensor_scalar pow_.Scalar=pow_tensor_scalar_ "
-                                           "pow.Tensor_Scalar_out=pow_tensor_scalar_out",
-                                   .par = 1, .samples = {0.1, 4}, .doc = "self to the power of a number; integers run natively"};
+  static constexpr gems::decl decl{.aten =
+                                       "pow.Tensor_Scalar=pow_tensor_scalar pow_.Scalar=pow_tensor_scalar_ "
+                                       "pow.Tensor_Scalar_out=pow_tensor_scalar_out",
+                                   .par = 1,
+                                   .samples = {0.1, 4},
+                                   .doc = "self to the power of a number; integers run natively"};
   template <class V> GEMS_FN V operator()(V x, V y) const {
     if (y == V(2)) return x * x;
     if (y == V(3)) return x * x * x;

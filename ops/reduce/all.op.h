@@ -1,7 +1,11 @@
 #include "kernels/lang/lang.h"
 struct all {
-  static constexpr gems::decl decl{.aten = "all all.dim=all_dim all.dims=all_dims all.all_out=all_out all.out=all_dim_out all.dims_out=all_dims_out",
-                                   .fam = gems::family::reduce, .dtype = gems::rule::boolean, .types = "fdl",
+  static constexpr gems::decl decl{.aten =
+                                       "all all.dim=all_dim all.dims=all_dims all.all_out=all_out all.out=all_dim_out "
+                                       "all.dims_out=all_dims_out",
+                                   .fam = gems::family::reduce,
+                                   .dtype = gems::rule::boolean,
+                                   .types = "fdl",
                                    .doc = "are all elements not zero"};
   static constexpr bool truth = true;  // only zero or not matters: a CPU walks bytes and stops at a decided result
   // Truth values are 0 and 1 in the accumulator; uint8 tensors keep their type, as in torch (the planner's rule).

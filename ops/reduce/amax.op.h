@@ -1,6 +1,8 @@
 #include "kernels/lang/lang.h"
 struct amax {
-  static constexpr gems::decl decl{.aten = "amax amax.out", .fam = gems::family::reduce, .types = "fdl",
+  static constexpr gems::decl decl{.aten = "amax amax.out",
+                                   .fam = gems::family::reduce,
+                                   .types = "fdl",
                                    .doc = "largest element over dimensions; NaN propagates"};
   // A NaN on either side comes through: the comparison with a NaN b is false, and a NaN a is kept by a != a.
   template <class A> static GEMS_FN A identity() { return gems::lowest<A>(); }

@@ -1,6 +1,8 @@
 #include "kernels/lang/lang.h"
 struct max {
-  static constexpr gems::decl decl{.aten = "max max.unary_out", .fam = gems::family::reduce, .types = "fdl",
+  static constexpr gems::decl decl{.aten = "max max.unary_out",
+                                   .fam = gems::family::reduce,
+                                   .types = "fdl",
                                    .doc = "largest element of the tensor; NaN propagates"};
   // A NaN on either side comes through: the comparison with a NaN b is false, and a NaN a is kept by a != a.
   template <class A> static GEMS_FN A identity() { return gems::lowest<A>(); }

@@ -1,6 +1,8 @@
 #include "kernels/lang/lang.h"
 struct min {
-  static constexpr gems::decl decl{.aten = "min min.unary_out", .fam = gems::family::reduce, .types = "fdl",
+  static constexpr gems::decl decl{.aten = "min min.unary_out",
+                                   .fam = gems::family::reduce,
+                                   .types = "fdl",
                                    .doc = "smallest element of the tensor; NaN propagates"};
   // A NaN on either side comes through: the comparison with a NaN b is false, and a NaN a is kept by a != a.
   template <class A> static GEMS_FN A identity() { return gems::highest<A>(); }

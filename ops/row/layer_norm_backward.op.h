@@ -1,7 +1,12 @@
 #include "kernels/lang/lang.h"
 struct layer_norm_backward {
-  static constexpr gems::decl decl{.aten = "native_layer_norm_backward=layer_norm_backward native_layer_norm_backward.out=layer_norm_backward_out",
-                                   .fam = gems::family::row, .in = 5, .types = "fd", .roles = "r rrssv",
+  static constexpr gems::decl decl{.aten =
+                                       "native_layer_norm_backward=layer_norm_backward "
+                                       "native_layer_norm_backward.out=layer_norm_backward_out",
+                                   .fam = gems::family::row,
+                                   .in = 5,
+                                   .types = "fd",
+                                   .roles = "r rrssv",
                                    .doc = "grad, x, mean, rstd, weight -> gradient of layer_norm's input"};
   // With xhat = (x - mean) * rstd and g = grad * weight:  rstd * (g - mean(g) - xhat * mean(g * xhat)).
   template <class R, class G> static GEMS_FN void run(R& r, G g) {

@@ -1,6 +1,9 @@
 #include "kernels/lang/lang.h"
 struct softmax {
-  static constexpr gems::decl decl{.aten = "_softmax=softmax _softmax.out=softmax_out", .fam = gems::family::row, .types = "fd", .roles = "r r",
+  static constexpr gems::decl decl{.aten = "_softmax=softmax _softmax.out=softmax_out",
+                                   .fam = gems::family::row,
+                                   .types = "fd",
+                                   .roles = "r r",
                                    .doc = "exp(x - max) / sum(exp(x - max)) along one dimension"};
   template <class R> GEMS_FN void operator()(R& r) const {
     auto m = r.max([&](auto e) { return e(0); });

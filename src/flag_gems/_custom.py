@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from ._native import native
+
 
 @torch.library.register_fake("flag_gems::silu_and_mul")
 def _(x, y):
@@ -30,10 +32,17 @@ def _silu_and_mul_backward(ctx, grad):
     x, y = ctx.saved_tensors
     gx = gy = None
     if ctx.needs_input_grad[0]:
-        gx = _reduce(torch.ops.aten.silu_backward(grad * y, x.to(grad.dtype)), x)
+        gx = _reduce(_silu_backward(grad * y, x.to(grad.dtype)), x)
     if ctx.needs_input_grad[1]:
         gy = _reduce(grad * torch.nn.functional.silu(x), y)
     return gx, gy
+
+
+def _silu_backward(grad, x):
+    if not torch.is_grad_enabled():
+        return torch.ops.aten.silu_backward(grad, x)
+    s = torch.sigmoid(x)  # aten.silu_backward has no derivative of its own
+    return grad * s * (1 + x * (1 - s))
 
 
 def _reduce(grad, like):
@@ -42,3 +51,14 @@ def _reduce(grad, like):
 
 
 torch.library.register_autograd("flag_gems::silu_and_mul", _silu_and_mul_backward, setup_context=_save)
+
+
+def _fused_add_rms_norm(input, residual, weight, epsilon):
+    """With gradients an operator that writes its arguments is the composition, whose in-place operators autograd knows."""
+    residual.add_(input)
+    input.copy_(torch.nn.functional.rms_norm(residual, weight.shape, weight, epsilon))
+
+
+_autograd = torch.library.Library("flag_gems", "IMPL")
+_autograd.impl("fused_add_rms_norm", _fused_add_rms_norm, "Autograd")
+native().custom_autograd()

@@ -18,18 +18,40 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 
 
 class Overlay:
-    __slots__ = ("mask",)
+    __slots__ = ("mask", "thread")
 
     def __init__(self, mask: bytes):
         self.mask = mask
+        self.thread = threading.get_ident()
 
 
 def _int(mask: bytes) -> int:
     return int.from_bytes(mask, "little")
+
+
+def at_fork(owner) -> None:
+    """Calls owner.before_fork() before a fork and owner.after_fork(in_child) after it, on both sides, while the owner lives:
+    a lock that another thread held at the fork would never be released in the child, where that thread doesn't exist."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    ref = weakref.ref(owner)
+
+    def before():
+        o = ref()
+        if o is not None:
+            o.before_fork()
+
+    def after(in_child):
+        o = ref()
+        if o is not None:
+            o.after_fork(in_child)
+
+    os.register_at_fork(before=before, after_in_parent=lambda: after(False), after_in_child=lambda: after(True))
 
 
 class State:
@@ -44,12 +66,20 @@ class State:
         self._forced: dict[bytes, int] = {}  # masks of direct calls that are running, with their count
         self._registered = self._none
         self._active = self._none
-        if hasattr(os, "register_at_fork"):
-            # Another thread may hold the lock at the fork, and it doesn't exist in the child.
-            os.register_at_fork(after_in_child=self._after_fork)
+        at_fork(self)
 
-    def _after_fork(self):
-        self._lock = threading.RLock()
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork(self, in_child: bool) -> None:
+        try:
+            if in_child:  # blocks of threads that don't exist there would never end
+                mine = threading.get_ident()
+                self._overlays = [o for o in self._overlays if o.thread == mine]
+                self._forced.clear()
+                self._apply()
+        finally:
+            self._lock.release()
 
     @property
     def active(self) -> bytes:
@@ -95,11 +125,9 @@ class State:
 
     def unforce(self, mask: bytes) -> None:
         with self._lock:
-            left = self._forced[mask] - 1
+            left = self._forced.pop(mask, 1) - 1
             if left:
                 self._forced[mask] = left
-            else:
-                del self._forced[mask]
             self._apply()
 
     def _drop(self, overlay: Overlay) -> bool:

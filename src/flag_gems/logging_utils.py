@@ -67,6 +67,8 @@ def _note_level(logger: logging.Logger) -> None:
 
 
 _root = _adopt(NAME)
+if hasattr(os, "register_at_fork"):  # a forked child must not find the lock held by a thread that it doesn't have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def attach(rows, set_recorder) -> None:

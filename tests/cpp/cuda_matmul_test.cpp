@@ -260,7 +260,7 @@ const Case kCases[] = {
     {"fma<float, 32", kF, {32, 1032}, {1032, 64}, {}, kColumns, kColumns, kRows, 8},
     {"fma<float, 32", kF, {17, 19}, {19, 66}, {}, kOdd, kStrided},
     {"fma<float, 128", kF, {130, 36}, {36, 132}, {}},
-    {"fma<float, 128", kF, {132, 20}, {20, 129}, {}, kColumns, kColumns},
+    {"fma<float, 128", kF, {132, 20}, {20, 132}, {}, kColumns, kColumns},
     {"fma<double, 32", kD, {34, 38}, {38, 66}, {}},
     {"fma<double, 32", kD, {33, 19}, {19, 35}, {33, 35}, kColumns, kColumns, kRows, 1, 9, 2, 1},
 };

@@ -74,13 +74,19 @@ extern "C" bool gems_run(const void* args, unsigned gx, unsigned gy, unsigned bl
 }
 )";
 
+// Objects stay until the end: the loader knows an open one by its inode, and a deleted file's inode is soon another's.
 struct TempDir {
   std::string path;
+  int units = 0;
   TempDir() {
     char name[] = "/tmp/gems_planner_test_XXXXXX";
     path = mkdtemp(name) ? name : ".";
   }
-  ~TempDir() { rmdir(path.c_str()); }
+  ~TempDir() {
+    for (int i = 0; i < units; i++)
+      for (const char* suffix : {".cpp", ".so"}) std::remove((path + "/" + std::to_string(i) + suffix).c_str());
+    rmdir(path.c_str());
+  }
 };
 
 struct HostKernel : OwnedKernel {
@@ -109,8 +115,8 @@ const Kernel* find_kernel(const Device*, const KernelKey& key) {
   return i->second.get();
 }
 const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSource& src) {
-  static const TempDir dir;
-  const std::string stem = dir.path + "/unit";
+  static TempDir dir;
+  const std::string stem = dir.path + "/" + std::to_string(dir.units++);
   // The sources come from the tree; the prelude goes first, so that nothing of the standard library lands in a namespace.
   std::ofstream(stem + ".cpp") << kPrelude << unit_text(src) << "#define ARGS " << src.args_type << kEpilogue;
   const std::string command = std::string(GEMS_CXX) + " -std=c++20 -O0 -w -shared -fPIC -pthread -I" GEMS_SOURCE_DIR " -I" GEMS_SOURCE_DIR
@@ -118,8 +124,6 @@ const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSour
   void* lib = std::system(command.c_str()) == 0 ? dlopen((stem + ".so").c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   EXPECT_NE(lib, nullptr) << src.body;
   if (!lib) return nullptr;
-  std::remove((stem + ".cpp").c_str());
-  std::remove((stem + ".so").c_str());
   auto k = std::make_unique<HostKernel>();
   k->run = reinterpret_cast<decltype(k->run)>(dlsym(lib, "gems_run"));
   k->threads = src.body.find("tiled<") != std::string::npos || src.body.find("embedding_grad<") != std::string::npos;

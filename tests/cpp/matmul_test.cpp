@@ -39,7 +39,7 @@ const gems_backend* backend() {
     return h;
   }();
   static const gems_backend* const b = []() -> const gems_backend* {
-    void* library = dlopen(GEMS_LIB_DIR "/libgems_cpu.so", RTLD_LAZY | RTLD_LOCAL);
+    void* library = dlopen(GEMS_LIB_DIR "/libgems_cpu.so", RTLD_NOW | RTLD_LOCAL);
     auto entry = library ? reinterpret_cast<gems_backend_entry_fn>(dlsym(library, "gems_backend_entry")) : nullptr;
     return entry ? entry(&host) : nullptr;
   }();

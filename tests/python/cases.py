@@ -396,7 +396,7 @@ def _outs(like, style, device):
         shape = tuple(t.shape)
         middle = buffer[GUARD : GUARD + n]
         if style == "transposed":
-            outs.append(middle.view(tuple(reversed(shape))).permute(*reversed(range(len(shape)))))
+            outs.append(middle.view(tuple(reversed(shape))).permute(tuple(reversed(range(len(shape))))))
         else:
             outs.append(middle.view(shape))
         edge = GUARD * t.element_size()

@@ -65,7 +65,7 @@ class Values:
 
 
 def _transposed(make, shape):
-    return make(tuple(reversed(shape))).permute(*reversed(range(len(shape))))
+    return make(tuple(reversed(shape))).permute(tuple(reversed(range(len(shape)))))
 
 
 def _sliced(make, shape):
@@ -85,7 +85,7 @@ def _expanded(make, shape):
     return make((1, *shape[1:])).expand(shape) if shape else make(shape)
 
 
-def _negative_free_permuted(make, shape):
+def _permuted(make, shape):
     """Dimensions rotated: neither row- nor column-major."""
     if len(shape) < 3:
         return _transposed(make, shape)
@@ -98,14 +98,14 @@ LAYOUTS: dict[str, Callable] = {
     "sliced": _sliced,
     "offset": _offset,
     "expanded": _expanded,
-    "permuted": _negative_free_permuted,
+    "permuted": _permuted,
 }
 
 
 def place(t: torch.Tensor, device: str) -> torch.Tensor:
     """A copy on the device with the same layout: strides, offset and what lies between the elements."""
     storage = t.untyped_storage()
-    flat = torch.empty(0, dtype=torch.uint8).set_(storage, 0, (storage.nbytes(),)).clone().to(device)
+    flat = torch.empty(0, dtype=torch.uint8, device=t.device).set_(storage, 0, (storage.nbytes(),)).clone().to(device)
     return torch.empty(0, dtype=t.dtype, device=device).set_(flat.untyped_storage(), t.storage_offset(), t.size(), t.stride())
 
 

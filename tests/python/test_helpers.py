@@ -57,7 +57,7 @@ def test_strides(shape):
     if 0 not in shape:
         assert s.c_contiguous_stride(shape) == torch.empty(shape).stride()
         f = s.f_contiguous_stride(shape)
-        assert f == torch.empty(shape[::-1]).permute(*reversed(range(len(shape)))).stride()
+        assert f == torch.empty(shape[::-1]).permute(tuple(reversed(range(len(shape))))).stride()
         assert s.ordered_stride(shape, range(len(shape))) == f
 
 

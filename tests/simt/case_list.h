@@ -16,8 +16,8 @@ static std::string describe(const char* op, int dtype, const Dims& size, const c
 // ---- row ----
 enum Layout { kDense, kAcross, kPadded, kMisaligned, kThreeKept };
 // size: kept dims, then the row. kAcross: the row's elements lie `inner` apart (softmax over a dimension that isn't the last).
-template <class F> void row_case(const char* name, const char* header, int id, int dtype, int stat_dtype, Dims size, Layout layout, unsigned absent = 0,
-                                 bool in_place = false) {
+template <class F> void row_case(const char* name, const char* header, int id, int dtype, int stat_dtype, Dims size,
+                                 Layout layout, unsigned absent = 0, bool in_place = false) {
   Case c;
   const char* kNames[] = {"dense", "across", "padded", "misaligned", "three kept"};
   c.name = describe(name, dtype, size, kNames[layout]);
@@ -48,7 +48,8 @@ template <class F> void row_case(const char* name, const char* header, int id, i
       s = dense(kept);
       s.push_back(0);
     }
-    add_operand(c, k, role == 's' ? stat_dtype : dtype, size, s, layout == kMisaligned && role == 'r' ? 1 : 0, role == 's' ? 0.5 : -2, 2);
+    add_operand(c, k, role == 's' ? stat_dtype : dtype, size, s, layout == kMisaligned && role == 'r' ? 1 : 0,
+                role == 's' ? 0.5 : -2, 2);
     if (absent >> k & 1) c.call.t[k].flags = GEMS_T_ABSENT, c.call.t[k].data = nullptr;
   }
   c.call.par[0].d = 1e-5;
@@ -63,8 +64,8 @@ template <class F> void row_case(const char* name, const char* header, int id, i
 
 // ---- reduce ----
 enum Where { kInner, kOuter, kMiddle, kAll };
-template <class F> void reduce_case(const char* name, const char* header, int id, int dtype, int out_dtype, Dims size, Where where, double lo = -2,
-                                    double hi = 2, bool with_nan = false, int offset = 0) {
+template <class F> void reduce_case(const char* name, const char* header, int id, int dtype, int out_dtype, Dims size,
+                                    Where where, double lo = -2, double hi = 2, bool with_nan = false, int offset = 0) {
   // size is the memory order of input 0. kInner reduces the last dimension, kOuter the first, kMiddle all but the middle one.
   Case c;
   const char* kNames[] = {"inner", "outer", "all but the middle", "all"};
@@ -72,7 +73,8 @@ template <class F> void reduce_case(const char* name, const char* header, int id
   set_op<F>(c, name, header, id);
   Dims memory = dense(size), kept_size, kept_stride, red_size, red_stride;
   for (size_t d = 0; d < size.size(); d++) {
-    bool reduced = where == kAll || (where == kInner && d == size.size() - 1) || (where == kOuter && d == 0) || (where == kMiddle && d != 1);
+    bool reduced =
+        where == kAll || (where == kInner && d == size.size() - 1) || (where == kOuter && d == 0) || (where == kMiddle && d != 1);
     (reduced ? red_size : kept_size).push_back(size[d]);
     (reduced ? red_stride : kept_stride).push_back(memory[d]);
   }
@@ -104,8 +106,8 @@ template <class F> void reduce_case(const char* name, const char* header, int id
 }
 
 // ---- scan ----
-template <class F> void scan_case(const char* name, const char* header, int id, int dtype, int out_dtype, Dims size, bool across, double lo = -2,
-                                  double hi = 2) {
+template <class F> void scan_case(const char* name, const char* header, int id, int dtype, int out_dtype, Dims size, bool across,
+                                  double lo = -2, double hi = 2) {
   Case c;
   c.name = describe(name, dtype, size, across ? "across" : "dense");
   set_op<F>(c, name, header, id);
@@ -131,14 +133,16 @@ template <class F> void scan_case(const char* name, const char* header, int id, 
 
 static void cases() {
   for (int t : {GEMS_BF16, GEMS_F32}) {
-    for (Dims s : {Dims{5, 8}, Dims{3, 1}, Dims{300, 40}, Dims{33, 24}, Dims{7, 1000}, Dims{20, 2048}, Dims{20, 4160}, Dims{2, 2050}, Dims{3, 5003}, Dims{0, 8}})
+    for (Dims s : {Dims{5, 8}, Dims{3, 1}, Dims{300, 40}, Dims{33, 24}, Dims{7, 1000}, Dims{20, 2048}, Dims{20, 4160},
+                   Dims{2, 2050}, Dims{3, 5003}, Dims{0, 8}})
       ROW(softmax, 1, t, t, s, kDense);
     ROW(softmax, 1, t, t, {2, 70000}, kDense);  // longer than the registers
     ROW(softmax, 1, t, t, {2, 80001}, kDense);
     ROW(softmax, 1, t, t, {6, 264}, kPadded);
     ROW(softmax, 1, t, t, {6, 264}, kMisaligned);
     ROW(softmax, 1, t, t, {3, 4, 5, 264}, kThreeKept);
-    for (Dims s : {Dims{3, 40, 3}, Dims{2, 33, 20}, Dims{2, 64, 200}, Dims{1, 40, 700}, Dims{1, 34, 1500}, Dims{300, 32, 5}}) ROW(softmax, 1, t, t, s, kAcross);
+    for (Dims s : {Dims{3, 40, 3}, Dims{2, 33, 20}, Dims{2, 64, 200}, Dims{1, 40, 700}, Dims{1, 34, 1500}, Dims{300, 32, 5}})
+      ROW(softmax, 1, t, t, s, kAcross);
     ROW(softmax, 1, t, t, {40, 3, 70}, kAcross);  // few neighbours: lanes along the row, strided
     ROW(layer_norm, 2, t, GEMS_F32, {9, 768}, kDense);
     ROW(layer_norm, 2, t, GEMS_F32, {9, 768}, kDense, 1u << 4);
@@ -162,9 +166,11 @@ static void cases() {
   ROW(rms_norm_backward, 9, GEMS_F64, GEMS_F64, {6, 100}, kDense, 1u << 4);
 
   for (int t : {GEMS_BF16, GEMS_F32}) {
-    for (Dims s : {Dims{5, 3}, Dims{37, 64}, Dims{9, 1000}, Dims{300, 2048}, Dims{3, 120000}, Dims{2, 1}, Dims{4, 0}, Dims{0, 4}, Dims{1, 100003}})
+    for (Dims s : {Dims{5, 3}, Dims{37, 64}, Dims{9, 1000}, Dims{300, 2048}, Dims{3, 120000}, Dims{2, 1}, Dims{4, 0}, Dims{0, 4},
+                   Dims{1, 100003}})
       RED(sum, 20, t, t, s, kInner);
-    for (Dims s : {Dims{1000, 8}, Dims{50, 40}, Dims{3, 999}, Dims{5000, 264}, Dims{3000, 3}, Dims{20000, 1}, Dims{0, 5}}) RED(sum, 20, t, t, s, kOuter);
+    for (Dims s : {Dims{1000, 8}, Dims{50, 40}, Dims{3, 999}, Dims{5000, 264}, Dims{3000, 3}, Dims{20000, 1}, Dims{0, 5}})
+      RED(sum, 20, t, t, s, kOuter);
     RED(sum, 20, t, t, {6, 5, 24}, kMiddle);
     RED(sum, 20, t, t, {300, 5, 264}, kMiddle);
     RED(sum, 20, t, t, {7}, kAll);
@@ -204,7 +210,8 @@ static void cases() {
     }
 
   for (int t : {GEMS_BF16, GEMS_F32, GEMS_F64}) {
-    for (Dims s : {Dims{5, 7}, Dims{300, 16}, Dims{3, 104}, Dims{2, 1000}, Dims{3, 5000}, Dims{1, 100000}, Dims{2, 70003}, Dims{4, 0}, Dims{6, 1}})
+    for (Dims s : {Dims{5, 7}, Dims{300, 16}, Dims{3, 104}, Dims{2, 1000}, Dims{3, 5000}, Dims{1, 100000}, Dims{2, 70003},
+                   Dims{4, 0}, Dims{6, 1}})
       SCAN(cumsum, 40, t, t, s, false);
     SCAN(cumsum, 40, t, t, {1, 4100, 19}, true);
     SCAN(cumsum, 40, t, t, {3, 5, 70}, true);

@@ -1,6 +1,6 @@
 // Calls of the reduce, row and scan families, run through the CUDA planners and the emulated kernels, against plain loops in
-// double. Built twice by tests/python/test_simt_emulation.py: the first program writes the kernels that the planners ask for (LIST),
-// the second has them compiled in.
+// double. Built twice by tests/python/test_simt_emulation.py: the first program (LIST) writes the kernels that the planners ask
+// for, the second has them compiled in.
 #include <math.h>
 
 #include <map>
@@ -55,18 +55,26 @@ const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSour
     if (it->second->args_size != src.args_size) printf("FAIL args size of %s\n", id.c_str()), exit(1);
   }
 #ifndef LIST
-  else printf("FAIL no kernel %s\n", id.c_str()), exit(1);
+  else
+    printf("FAIL no kernel %s\n", id.c_str()), exit(1);
 #endif
   return &(g_built[std::string((const char*)&key, sizeof(key))] = k);
 }
-gems_status launch(const gems_call*, const Kernel* k, unsigned gx, unsigned gy, unsigned, unsigned block, unsigned, const void* args) {
+gems_status launch(const gems_call*, const Kernel* k, unsigned gx, unsigned gy, unsigned, unsigned block, unsigned,
+                   const void* args) {
   if (gx < 1 || gy < 1 || gy > 65535 || block < 1 || block > 1024) printf("FAIL grid %u %u block %u\n", gx, gy, block), exit(1);
   const Entry* e = (const Entry*)k->function;
   if (e) emu::launch(gx, gy, block, [=] { e->run(args); });
   return GEMS_OK;
 }
-gems_status unsupported(const char* reason) { g_why = reason; return GEMS_UNSUPPORTED; }
-gems_status failed(const std::string& text) { g_why = strdup(text.c_str()); return GEMS_FAILED; }
+gems_status unsupported(const char* reason) {
+  g_why = reason;
+  return GEMS_UNSUPPORTED;
+}
+gems_status failed(const std::string& text) {
+  g_why = strdup(text.c_str());
+  return GEMS_FAILED;
+}
 const char* cuda_type(int dtype) {
   switch (dtype) {
     case GEMS_U8: return "unsigned char";
@@ -191,7 +199,8 @@ static int g_failures = 0, g_cases = 0;
 static void expect(const Case& c, int k, int64_t at, double got, double want, double scale) {
   const double tol = tolerance(c.operands[k].dtype) * (fabs(want) + scale);
   if (got == want || (got != got && want != want) || fabs(got - want) <= tol) return;
-  if (g_failures++ < 20) printf("FAIL %s: output %d at %lld is %.9g, expected %.9g\n", c.name.c_str(), k, (long long)at, got, want);
+  if (g_failures++ < 20)
+    printf("FAIL %s: output %d at %lld is %.9g, expected %.9g\n", c.name.c_str(), k, (long long)at, got, want);
 }
 // Offsets of all operands for each index of dimensions [first, last).
 template <class G> void walk(const Case& c, int first, int last, G g) {
@@ -236,7 +245,8 @@ struct Touched {
     for (size_t i = 0; i < mark.size(); i++)
       if (!mark[i]) {
         double now = o.read(int64_t(i)), was = o.before[i];
-        if (now != was && !(now != now && was != was) && g_failures++ < 20) printf("FAIL %s: output %d touched outside at %zu\n", c.name.c_str(), k, i);
+        if (now != was && !(now != now && was != was) && g_failures++ < 20)
+          printf("FAIL %s: output %d touched outside at %zu\n", c.name.c_str(), k, i);
       }
   }
 };
@@ -254,7 +264,10 @@ template <class F> void check_reduce(Case& c) {
     if constexpr (!gems::simt::is_indexed<F>)
       for (double& x : acc) x = F::template identity<double>();
     walk(c, kept, c.call.it.ndim, [&](int64_t linear, const std::vector<int64_t>& red) {
-      auto value = [&](int k) { return c.operands[size_t(nout + k)].before[size_t(c.operands[size_t(nout + k)].origin + base[size_t(nout + k)] + red[size_t(nout + k)])]; };
+      auto value = [&](int k) {
+        return c.operands[size_t(nout + k)]
+            .before[size_t(c.operands[size_t(nout + k)].origin + base[size_t(nout + k)] + red[size_t(nout + k)])];
+      };
       count++;
       if constexpr (gems::simt::is_indexed<F>) {
         if (best < 0 || F::better(value(0), acc[0])) acc[0] = value(0), best = linear;
@@ -299,13 +312,22 @@ struct ReferenceRow {
   double par(int i) const { return pars[size_t(i)]; }
   bool has(int k) const { return given[size_t(k)]; }
   double stat(int k) const { return in[size_t(k)][0]; }
-  template <class G> double sum(G f) { double s = 0; for (int64_t i = 0; i < len; i++) s += f(Elem{*this, i}); return s; }
-  template <class G> double max(G f) {
-    double s = -INFINITY;
-    for (int64_t i = 0; i < len; i++) { double x = f(Elem{*this, i}); s = x > s ? x : s; }
+  template <class G> double sum(G f) {
+    double s = 0;
+    for (int64_t i = 0; i < len; i++) s += f(Elem{*this, i});
     return s;
   }
-  template <class G> void store(int o, G f) { for (int64_t i = 0; i < len; i++) out[size_t(o)][size_t(i)] = f(Elem{*this, i}); }
+  template <class G> double max(G f) {
+    double s = -INFINITY;
+    for (int64_t i = 0; i < len; i++) {
+      double x = f(Elem{*this, i});
+      s = x > s ? x : s;
+    }
+    return s;
+  }
+  template <class G> void store(int o, G f) {
+    for (int64_t i = 0; i < len; i++) out[size_t(o)][size_t(i)] = f(Elem{*this, i});
+  }
   void store_stat(int o, double v) { out_stat[size_t(o)] = v; }
   template <class G> void update(int k, int o, G f) {
     Operand rounder;
@@ -333,7 +355,9 @@ template <class F> void check_row(Case& c) {
       r.given.push_back(!(c.call.t[k].flags & GEMS_T_ABSENT));
       r.in.emplace_back();
       if (gems::simt::row_role<F>(k) == 's') r.in.back().push_back(c.operands[size_t(k)].before[size_t(at(k, 0))]);
-      else for (int64_t i = 0; i < n; i++) r.in.back().push_back(r.given.back() ? c.operands[size_t(k)].before[size_t(at(k, i))] : 0);
+      else
+        for (int64_t i = 0; i < n; i++)
+          r.in.back().push_back(r.given.back() ? c.operands[size_t(k)].before[size_t(at(k, i))] : 0);
     }
     r.out.assign(size_t(nout), std::vector<double>(size_t(n)));
     r.out_stat.assign(size_t(nout), 0);
@@ -344,10 +368,11 @@ template <class F> void check_row(Case& c) {
       if (gems::simt::row_role<F>(o) == 's') {
         expect(c, o, at(o, 0), c.operands[size_t(o)].read(at(o, 0)), r.out_stat[size_t(o)], 0.05);
         touched[size_t(o)].mark[size_t(at(o, 0))] = 1;
-      } else for (int64_t i = 0; i < n; i++) {
-        expect(c, o, at(o, i), c.operands[size_t(o)].read(at(o, i)), r.out[size_t(o)][size_t(i)], 0.25);
-        touched[size_t(o)].mark[size_t(at(o, i))] = 1;
-      }
+      } else
+        for (int64_t i = 0; i < n; i++) {
+          expect(c, o, at(o, i), c.operands[size_t(o)].read(at(o, i)), r.out[size_t(o)][size_t(i)], 0.25);
+          touched[size_t(o)].mark[size_t(at(o, i))] = 1;
+        }
     }
   });
 }
@@ -358,7 +383,8 @@ template <class F> void check_scan(Case& c) {
   walk(c, 0, dim, [&](int64_t, const std::vector<int64_t>& base) {
     double s = F::template identity<double>(), magnitude = 0;
     for (int64_t i = 0; i < c.call.it.size[dim]; i++) {
-      int64_t in = c.operands[1].origin + base[1] + i * c.call.it.stride[1][dim], out = c.operands[0].origin + base[0] + i * c.call.it.stride[0][dim];
+      int64_t in = c.operands[1].origin + base[1] + i * c.call.it.stride[1][dim],
+              out = c.operands[0].origin + base[0] + i * c.call.it.stride[0][dim];
       double x = c.operands[1].before[size_t(in)];
       s = F::combine(s, x), magnitude += fabs(x);
       expect(c, 0, out, c.operands[0].read(out), s, magnitude * 0.01);

@@ -48,7 +48,8 @@ inline void wait(Barrier& b, unsigned members) {
     return;
   }
   while (b.generation == generation) {
-    if (++now->waits > 16 * now->fibers.size() + 64) fprintf(stderr, "emulation: a barrier that not all threads reach\n"), abort();
+    if (++now->waits > 16 * now->fibers.size() + 64)
+      fprintf(stderr, "emulation: a barrier that not all threads reach\n"), abort();
     unsigned me = now->current;
     swapcontext(&now->fibers[me].context, &now->scheduler);
   }
