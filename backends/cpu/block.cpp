@@ -4,6 +4,10 @@
 #include <memory>
 #include <new>
 
+#define GEMS_DECLARE(isa) extern "C" const gems_transpose_table gems_transpose_##isa;
+GEMS_FOR_EACH_ISA(GEMS_DECLARE)
+#undef GEMS_DECLARE
+
 namespace gems::cpu {
 
 namespace {
@@ -72,6 +76,15 @@ Scratch::~Scratch() {
 }
 
 void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows, int64_t n, int size) {
+  if (size > 1 && rows > 1 && n > 1 && ((src_row == 1 && dst_col == 1) || (src_col == 1 && dst_row == 1))) {
+#define GEMS_ADDRESS(isa) &gems_transpose_##isa,
+    static constexpr const gems_transpose_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+    const gems_transpose_table& t = *tables[isa()];
+    const gems_transpose_fn f = size == 2 ? t.b2 : size == 4 ? t.b4 : t.b8;
+    if (src_row == 1) return f(src, src_col, dst, dst_row, rows, n);
+    return f(src, src_row, dst, dst_col, n, rows);
+  }
   auto go = [&](auto element) {
     typedef decltype(element) T;
     copy_elements(reinterpret_cast<const T*>(src), src_row, src_col, reinterpret_cast<T*>(dst), dst_row, dst_col, rows, n);

@@ -62,3 +62,9 @@ typedef struct gems_accumulate_table {
   void (*f32)(float* acc, const float* x, size_t n);
   void (*f64)(double* acc, const double* x, size_t n);
 } gems_accumulate_table;
+
+// kernels/simd/units/transpose.cpp: dst[i * dst_step + j] = src[j * src_step + i] for i < rows, j < n; elements of 2, 4 and 8 bytes.
+typedef void (*gems_transpose_fn)(const void* src, ptrdiff_t src_step, void* dst, ptrdiff_t dst_step, size_t rows, size_t n);
+typedef struct gems_transpose_table {
+  gems_transpose_fn b2, b4, b8;
+} gems_transpose_table;

@@ -127,11 +127,11 @@ gems_status run_row(const gems_call* call) {
       vector_bytes += p.n * (p.bytes + m.size) + 128;
     }
   }
-  // Direct rows: batches of 64 KiB. Converted ones: what fits the first-level cache. Rows across a dense dimension: 16 at a time, so that
-  // a cache line that is touched is used up.
+  // Direct rows: batches of 64 KiB. Converted ones: what fits the first-level cache. Rows across a dense dimension: as many as
+  // share a cache line.
   const int64_t n1 = std::max<int64_t>(p.n, 1);
   p.batch = direct ? 16384 / n1 : 4096 / n1;
-  if (strided) p.batch = std::max(p.batch, std::min<int64_t>(16, 262144 / n1));
+  if (strided) p.batch = std::max(p.batch, std::min<int64_t>(64 / p.m[p.nout].size, 262144 / n1));
   p.batch = std::clamp<int64_t>(p.batch, 1, p.K);
   p.batches = (p.K + p.batch - 1) / p.batch;
 

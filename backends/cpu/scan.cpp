@@ -109,7 +109,7 @@ gems_status run_scan(const gems_call* call) {
     return Matrix{static_cast<char*>(call->t[k].data), columns ? col : row, columns ? row : col, dtype_size(call->t[k].dtype), convert};
   };
   const int64_t kept_stride = p.nk ? it.stride[1][p.nk - 1] : 0, scan_stride = it.stride[1][p.nk];
-  const bool columns = p.K > 1 && scan_stride != 1 && kept_stride != 0 && kept_stride < scan_stride;
+  const bool columns = p.K > 1 && (p.n == 1 || (scan_stride != 1 && kept_stride != 0 && kept_stride < scan_stride));
   p.in = matrix(1, convert_fn(in.dtype, call->compute), columns);
   p.out = matrix(0, convert_fn(call->compute, out.dtype), columns);
   p.direct = p.in.direct(columns ? p.K : p.n) && p.out.direct(columns ? p.K : p.n);

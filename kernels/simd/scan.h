@@ -8,18 +8,15 @@ template <> struct carry_type<float> { typedef double type; };  // as torch: flo
 
 #if defined(__GNUC__) && !defined(__clang__)
 template <class T, int L> struct vector_of { typedef T type __attribute__((vector_size(L * sizeof(T)))); };
-template <class W> struct shift_mask { typedef gems::i64 type; };
-template <> struct shift_mask<gems::i32> { typedef gems::i32 type; };
 
 // One register: log2(L) shifted additions. The carry takes part in one addition a register only, so that its chain costs one latency
 // for L elements instead of one an element.
 template <class F, class T> __attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* in, T* out, size_t n, typename carry_type<T>::type carry) {
   typedef typename carry_type<T>::type W;
   constexpr int L = kLanes<W>;
-  typedef typename vector_of<W, L>::type V;
+  typedef register_of<W> V;
   typedef typename vector_of<T, L>::type S;
-  typedef typename shift_mask<W>::type M;
-  typedef typename vector_of<M, L>::type Mask;
+  typedef register_of<typename integer_of<sizeof(W)>::type> Mask;
   const V identity = F::template identity<W>() - V{};
   V before = carry - V{};
   size_t i = 0;
@@ -80,7 +77,10 @@ template <class F, class T>
 __attribute__((flatten)) static void scan_carry(const void* in, ptrdiff_t, void*, ptrdiff_t, size_t rows, size_t n, void* carry_) {
   typedef typename carry_type<T>::type W;
   W* carry = (W*)carry_;
-  for (size_t j = 0; j < n; j++) carry[j] = rows ? F::template combine<W>(carry[j], ((const W*)in)[j]) : F::template identity<W>();
+  if (rows == 0)
+    for (size_t j = 0; j < n; j++) carry[j] = F::template identity<W>();
+  else
+    for (size_t j = 0; j < n; j++) carry[j] = F::template combine<W>(carry[j], ((const W*)in)[j]);
 }
 template <class F, class T>
 __attribute__((flatten)) static void scan_total(const void* in_, ptrdiff_t in_step, void*, ptrdiff_t, size_t rows, size_t n, void* carry_) {
