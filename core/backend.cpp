@@ -53,7 +53,7 @@ void host_log(int level, const char* text) { log(level, text); }
 
 const gems_host g_host = {
     GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, disk_cache_load,
-    disk_cache_store, host_source, host_source_name, host_log, setting,
+    disk_cache_store, host_source,       host_source_name, host_log,     setting,
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace gems {
 
 GEMS_API int op_count();
-GEMS_API const gems_op_info* op_at(int id);            // 0 <= id < op_count()
+GEMS_API const gems_op_info* op_at(int id);              // 0 <= id < op_count()
 GEMS_API const gems_op_info* op_find(const char* name);  // nullptr if unknown; cold
 GEMS_API const char* op_table_hash();
 

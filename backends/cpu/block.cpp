@@ -29,8 +29,8 @@ char* aligned(size_t bytes) {
   return static_cast<char*>(p);
 }
 
-template <class T>
-void copy_elements(const T* src, int64_t src_row, int64_t src_col, T* dst, int64_t dst_row, int64_t dst_col, int64_t rows, int64_t n) {
+template <class T> void copy_elements(const T* src, int64_t src_row, int64_t src_col, T* dst, int64_t dst_row, int64_t dst_col,
+                                      int64_t rows, int64_t n) {
   // The faster dimension innermost; where source and destination disagree, squares that keep a line of both in the first-level cache.
   if (src_col == 1 && dst_col == 1) {
     for (int64_t r = 0; r < rows; r++) {
@@ -75,7 +75,8 @@ Scratch::~Scratch() {
   if (used_) t_arena.top = top_;
 }
 
-void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows, int64_t n, int size) {
+void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows,
+             int64_t n, int size) {
   if (size > 1 && rows > 1 && n > 1 && ((src_row == 1 && dst_col == 1) || (src_col == 1 && dst_row == 1))) {
 #define GEMS_ADDRESS(isa) &gems_transpose_##isa,
     static constexpr const gems_transpose_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};

@@ -24,13 +24,14 @@ class Scratch {
 };
 
 // dst[r][i] = src[r][i] for elements of 1, 2, 4 or 8 bytes; strides in elements.
-void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows, int64_t n, int size);
+void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows,
+             int64_t n, int size);
 
 // One operand seen as a matrix: `row` and `col` are its strides in elements.
 struct Matrix {
   char* data = nullptr;
   int64_t row = 0, col = 0;
-  int size = 0;  // bytes of an element in memory
+  int size = 0;                       // bytes of an element in memory
   gems_convert_fn convert = nullptr;  // to (inputs) or from (outputs) the compute type; null: the same type
 
   // Are rows of n elements usable where they lie?
@@ -39,7 +40,8 @@ struct Matrix {
 
 // An input in `bytes`-wide compute type. `offset` (elements) leads to the first row. Returns rows of n dense elements, `*step` elements
 // apart: in place where they can be, else in `buffer` (rows * n compute elements); `raw` takes as many memory elements.
-inline const void* load(const Matrix& m, int64_t offset, int64_t rows, int64_t n, int bytes, char* buffer, char* raw, ptrdiff_t* step) {
+inline const void* load(const Matrix& m, int64_t offset, int64_t rows, int64_t n, int bytes, char* buffer, char* raw,
+                        ptrdiff_t* step) {
   const char* src = m.data + offset * m.size;
   if (m.direct(n)) {
     *step = m.row;

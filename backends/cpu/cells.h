@@ -30,8 +30,9 @@ typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n,
 //   COMBINE: acc[s][j] = combine(acc[s][j], x[s][j]), acc before x.  FINISH (null with an index): acc[s][j] = finish(acc[s][j], count).
 // ABSENT outputs have their slots too.
 enum { GEMS_REDUCE_INNER, GEMS_REDUCE_OUTER, GEMS_REDUCE_COMBINE, GEMS_REDUCE_FINISH };
-enum { GEMS_REDUCE_TILE = 1024 }; // most columns of one OUTER call
-typedef void (*gems_reduce_leaf)(const void* const* in, const ptrdiff_t* row_step, size_t rows, size_t n, int64_t base, void* const* acc);
+enum { GEMS_REDUCE_TILE = 1024 };  // most columns of one OUTER call
+typedef void (*gems_reduce_leaf)(const void* const* in, const ptrdiff_t* row_step, size_t rows, size_t n, int64_t base,
+                                 void* const* acc);
 typedef void (*gems_reduce_combine)(void* const* acc, const void* const* x, size_t n);
 typedef void (*gems_reduce_finish)(void* const* acc, size_t n, double count);
 
@@ -44,7 +45,7 @@ typedef struct gems_row_args {
   void* cache[GEMS_MAX_OPERANDS];            // of input k (role r): room for one row, for values that replace it
   gems_convert_fn store[GEMS_MAX_OPERANDS];  // from the compute type to output o's dtype and back; null where they are the same
   gems_convert_fn load[GEMS_MAX_OPERANDS];
-  int out_size[GEMS_MAX_OPERANDS];           // bytes of an element of output o
+  int out_size[GEMS_MAX_OPERANDS];  // bytes of an element of output o
   size_t rows, n;
   const gems_scalar* par;
 } gems_row_args;
@@ -55,7 +56,8 @@ typedef void (*gems_row_fn)(const gems_row_args* args);
 //   TOTAL: carry[r] = combine(carry[r], all of row r), nothing stored.
 //   CARRY: with rows = 0 carry[j] = identity, with rows = 1 carry[j] = combine(carry[j], in[j]), `in` of type W.
 enum { GEMS_SCAN_INNER, GEMS_SCAN_OUTER, GEMS_SCAN_TOTAL, GEMS_SCAN_CARRY };
-typedef void (*gems_scan_fn)(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n, void* carry);
+typedef void (*gems_scan_fn)(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n,
+                             void* carry);
 
 // kernels/simd/units/accumulate.cpp: acc[i] += x[i] on dense blocks.
 typedef struct gems_accumulate_table {

@@ -18,7 +18,9 @@ template <class T> void fill_range(const gems_tensor& t, int64_t stride, gems_co
       const int64_t i0 = b * block, n = std::min(block, t.numel - i0);
       T* to = out.direct(n) ? reinterpret_cast<T*>(out.data) + i0 : values;
       for (int64_t i = 0; i < n; i++) {  // wraps as torch's integers do
-        if constexpr (std::is_same_v<T, int64_t>) to[i] = static_cast<int64_t>(static_cast<uint64_t>(start) + static_cast<uint64_t>(i0 + i) * static_cast<uint64_t>(step));
+        if constexpr (std::is_same_v<T, int64_t>)
+          to[i] =
+              static_cast<int64_t>(static_cast<uint64_t>(start) + static_cast<uint64_t>(i0 + i) * static_cast<uint64_t>(step));
         else to[i] = start + static_cast<double>(i0 + i) * step;
       }
       if (to == values) store(out, i0 * stride, 1, n, values, raw);
@@ -31,7 +33,8 @@ gems_status arange(const gems_call* call) {
   if (!dtype_is_served(out.dtype)) return unsupported("dtype");
   if (out.numel == 0) return GEMS_OK;
   const int64_t stride = out.ndim ? out.strides[out.ndim - 1] : 1;
-  if (dtype_is_float(call->compute)) fill_range<double>(out, stride, convert_fn(GEMS_F64, out.dtype), call->par[0].d, call->par[1].d);
+  if (dtype_is_float(call->compute))
+    fill_range<double>(out, stride, convert_fn(GEMS_F64, out.dtype), call->par[0].d, call->par[1].d);
   else fill_range<int64_t>(out, stride, convert_fn(GEMS_I64, out.dtype), call->par[0].i, call->par[1].i);
   return GEMS_OK;
 }
@@ -62,7 +65,8 @@ gems_status triangle(const gems_call* call, bool lower) {
         to += c * out.strides[d];
         from += c * in.strides[d];
       }
-      const int64_t edge = std::clamp<int64_t>(q % rows + diagonal + (lower ? 1 : 0), 0, cols);  // first column beyond (lower) or kept
+      const int64_t edge =
+          std::clamp<int64_t>(q % rows + diagonal + (lower ? 1 : 0), 0, cols);  // first column beyond (lower) or kept
       const int64_t k0 = lower ? 0 : edge, k1 = lower ? edge : cols;
       char* dst = static_cast<char*>(out.data) + to * size;
       const char* src = static_cast<const char*>(in.data) + from * size;

@@ -9,22 +9,26 @@
 namespace gems::cpu {
 
 extern const gems_host* host;
-int isa();                                             // index of the instruction set in use, see isa_name()
+int isa();                                               // index of the instruction set in use, see isa_name()
 const gems_cpu_cells* cells_of(const gems_op_info* op);  // of the instruction set in use
-gems_status unsupported(const char* reason);           // static text
+gems_status unsupported(const char* reason);             // static text
 gems_status failed(const std::string& text);
 
 // Dense block conversion, any served dtype to any; nullptr when the types are equal (use memcpy).
 gems_convert_fn convert_fn(int src_dtype, int dst_dtype);
 
 inline int cell_type(int compute) {
-  return compute == GEMS_F32 ? GEMS_CELL_F32 : compute == GEMS_F64 ? GEMS_CELL_F64 : compute == GEMS_I64 ? GEMS_CELL_I64
-         : compute == GEMS_I32 ? GEMS_CELL_I32 : GEMS_CELL_BOOL;
+  return compute == GEMS_F32   ? GEMS_CELL_F32
+         : compute == GEMS_F64 ? GEMS_CELL_F64
+         : compute == GEMS_I64 ? GEMS_CELL_I64
+         : compute == GEMS_I32 ? GEMS_CELL_I32
+                               : GEMS_CELL_BOOL;
 }
 
 // parallel_for with a lambda.
 template <class F> void parallel(int64_t n, int64_t grain, F f) {
-  host->parallel_for(n, grain, [](void* ctx, int64_t b, int64_t e) { (*static_cast<F*>(ctx))(b, e); }, &f);
+  host->parallel_for(
+      n, grain, [](void* ctx, int64_t b, int64_t e) { (*static_cast<F*>(ctx))(b, e); }, &f);
 }
 
 // The compiled instruction sets, in the order of isa(): X(v2) X(v3) X(v4).

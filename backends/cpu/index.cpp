@@ -17,7 +17,7 @@ struct Plan {
   const gems_iter* it;
   char* out;
   const char *self, *index;
-  int64_t step, limit;  // of self along the indexed dimension: stride and size
+  int64_t step, limit;       // of self along the indexed dimension: stride and size
   int64_t n, piece, pieces;  // the fast dimension of the output, and how it is cut
   int64_t so, ss, si;        // strides in it
   std::atomic<bool> bad{false};
@@ -33,7 +33,8 @@ template <class I> void copy_rows(Plan& p, int size, int64_t begin, int64_t end)
       p.bad.store(true, std::memory_order_relaxed);
       return;
     }
-    std::memcpy(p.out + offset_at(it, 0, 0, it.ndim - 1, r) * size, p.self + (offset_at(it, 1, 0, it.ndim - 1, r) + i * p.step) * size, bytes);
+    std::memcpy(p.out + offset_at(it, 0, 0, it.ndim - 1, r) * size,
+                p.self + (offset_at(it, 1, 0, it.ndim - 1, r) + i * p.step) * size, bytes);
   }
 }
 
@@ -86,7 +87,8 @@ template <class I> gems_status embedding_gradient(const gems_call* call) {
     if (static_cast<uint64_t>(at[i]) >= static_cast<uint64_t>(rows)) return failed(kOutOfRange);
     first[at[i] + 2]++;
   }
-  for (int64_t r = 0; r < rows; r++) first[r + 2] += first[r + 1];  // first[r + 1]: where row r begins; after the next loop: where it ends
+  for (int64_t r = 0; r < rows; r++)
+    first[r + 2] += first[r + 1];  // first[r + 1]: where row r begins; after the next loop: where it ends
   for (int64_t i = 0; i < n; i++) order[first[at[i] + 1]++] = i;
 
   parallel_items(rows, width * out.size, [&](int64_t begin, int64_t end) {
@@ -119,7 +121,8 @@ gems_status run_index(const gems_call* call) {
   if (!dtype_is_served(out.dtype) || self.dtype != out.dtype) return unsupported("dtype");
   if (index.dtype != GEMS_I32 && index.dtype != GEMS_I64) return unsupported("dtype of the index");
   const bool wide = index.dtype == GEMS_I64;
-  if (std::strcmp(call->op->name, "embedding_dense_backward") == 0) return wide ? embedding_gradient<int64_t>(call) : embedding_gradient<int32_t>(call);
+  if (std::strcmp(call->op->name, "embedding_dense_backward") == 0)
+    return wide ? embedding_gradient<int64_t>(call) : embedding_gradient<int32_t>(call);
 
   const gems_iter& it = call->it;
   Plan p;
@@ -137,7 +140,8 @@ gems_status run_index(const gems_call* call) {
   p.ss = it.stride[1][fast];
   p.si = it.stride[2][fast];
   if (p.n == 1 || (p.si == 0 && p.so == 1 && p.ss == 1)) {
-    parallel_items(outer, 2 * p.n * size, [&](int64_t b, int64_t e) { wide ? copy_rows<int64_t>(p, size, b, e) : copy_rows<int32_t>(p, size, b, e); });
+    parallel_items(outer, 2 * p.n * size,
+                   [&](int64_t b, int64_t e) { wide ? copy_rows<int64_t>(p, size, b, e) : copy_rows<int32_t>(p, size, b, e); });
   } else {
     p.piece = outer >= 64 ? p.n : std::min<int64_t>(p.n, 8192);
     p.pieces = (p.n + p.piece - 1) / p.piece;

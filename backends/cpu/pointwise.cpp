@@ -8,10 +8,10 @@
 namespace gems::cpu {
 namespace {
 
-constexpr int64_t kBlock = 1024;      // elements: three 8-byte operands stay within a 32 KiB L1
-constexpr int64_t kGrain = 32768;     // elements a thread gets at least: as at::internal::GRAIN_SIZE
-constexpr int64_t kRowTile = 32;      // rows walked inside a column block, so that transposed operands reuse their cache lines
-constexpr int64_t kShortInner = 64;   // inner dimensions below this are gathered several rows at a time
+constexpr int64_t kBlock = 1024;     // elements: three 8-byte operands stay within a 32 KiB L1
+constexpr int64_t kGrain = 32768;    // elements a thread gets at least: as at::internal::GRAIN_SIZE
+constexpr int64_t kRowTile = 32;     // rows walked inside a column block, so that transposed operands reuse their cache lines
+constexpr int64_t kShortInner = 64;  // inner dimensions below this are gathered several rows at a time
 constexpr int kMaxIn = 4;
 
 enum class Mode : uint8_t { direct, convert, filled, gather };
@@ -76,8 +76,8 @@ void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
 
 struct Buffers {
   alignas(64) char in[kMaxIn][kBlock * 8];
-  alignas(64) char raw[kBlock * 8];   // gathered, before conversion
-  alignas(64) char out[kBlock * 8];   // block result
+  alignas(64) char raw[kBlock * 8];  // gathered, before conversion
+  alignas(64) char out[kBlock * 8];  // block result
 };
 
 // One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks).
@@ -166,8 +166,7 @@ void walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t b
     const int64_t r0 = tile * row_tile, r1 = std::min(w.rows, r0 + row_tile);
     const char* src[kMaxIn];
     auto at = [&](int64_t r) {
-      for (int k = 0; k < w.nin; k++)
-        src[k] = w.in[k].base + off[1 + k] * w.in[k].size + r * w.in[k].row + i0 * w.in[k].inner;
+      for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + off[1 + k] * w.in[k].size + r * w.in[k].row + i0 * w.in[k].inner;
       return w.out.base + off[0] * w.out.size + r * w.out.row + i0 * w.out.inner;
     };
     if (several) {
@@ -262,7 +261,8 @@ gems_status run_pointwise(const gems_call* call) {
   const int64_t row_tile = several ? std::max<int64_t>(1, kBlock / w.inner) : kRowTile;
   const int64_t pieces = w.outer * ((w.inner + inner_step - 1) / inner_step) * ((w.rows + row_tile - 1) / row_tile);
   const int64_t per_piece = std::max<int64_t>(1, inner_step * std::min(row_tile, w.rows));
-  parallel(pieces, std::max<int64_t>(1, kGrain / per_piece), [&](int64_t b, int64_t e) { walk_strided(w, inner_step, row_tile, b, e); });
+  parallel(pieces, std::max<int64_t>(1, kGrain / per_piece),
+           [&](int64_t b, int64_t e) { walk_strided(w, inner_step, row_tile, b, e); });
   return GEMS_OK;
 }
 

@@ -12,15 +12,15 @@ struct Plan {
   const gems_iter* it;
   gems_reduce_leaf leaf;
   gems_reduce_combine combine;
-  gems_reduce_finish finish;  // null: with an index
-  int nin, nout, nk;          // nk: kept dims
+  gems_reduce_finish finish;            // null: with an index
+  int nin, nout, nk;                    // nk: kept dims
   int slots, width[GEMS_MAX_OPERANDS];  // bytes of an accumulator of each slot
-  int bytes;                  // of the compute type
+  int bytes;                            // of the compute type
   Matrix in[GEMS_MAX_OPERANDS], out[GEMS_MAX_OPERANDS];
   int slot_of[GEMS_MAX_OPERANDS];  // of output o; -1: ABSENT
-  bool outer;      // the kept dimension is the fast one: columns are folded
-  bool truth;      // any, all: a decided result ends the walk
-  int64_t K, R, N;  // fast kept dimension, fast reduced dimension, all reduced elements
+  bool outer;                      // the kept dimension is the fast one: columns are folded
+  bool truth;                      // any, all: a decided result ends the walk
+  int64_t K, R, N;                 // fast kept dimension, fast reduced dimension, all reduced elements
   int64_t tile, block, ktiles, tiles, chunk, chunks;
 
   int64_t row_length() const { return outer ? K : R; }  // of what is loaded at most
@@ -80,12 +80,13 @@ void finish_tile(const Plan& p, int64_t tile, void* const* acc, char* raw) {
   const int64_t k0 = tile % p.ktiles * p.tile, n = std::min(p.tile, p.K - k0);
   if (p.finish) p.finish(acc, n, static_cast<double>(p.N));
   for (int o = 0; o < p.nout; o++)
-    if (p.slot_of[o] >= 0) store(p.out[o], offset_at(*p.it, o, 0, p.nk - 1, tile / p.ktiles) + k0 * p.out[o].col, 1, n, acc[p.slot_of[o]], raw);
+    if (p.slot_of[o] >= 0)
+      store(p.out[o], offset_at(*p.it, o, 0, p.nk - 1, tile / p.ktiles) + k0 * p.out[o].col, 1, n, acc[p.slot_of[o]], raw);
 }
 
 // Folds the reduced positions [c0, c1) of one tile.
-void* const* fold_tile(const Plan& p, int64_t tile, int64_t c0, int64_t c1, Cascade& cascade, char* buffers, const char* undecided,
-                       const std::atomic<bool>* stop) {
+void* const* fold_tile(const Plan& p, int64_t tile, int64_t c0, int64_t c1, Cascade& cascade, char* buffers,
+                       const char* undecided, const std::atomic<bool>* stop) {
   const gems_iter& it = *p.it;
   const int64_t k0 = tile % p.ktiles * p.tile, kn = std::min(p.tile, p.K - k0);
   int64_t start[GEMS_MAX_OPERANDS];
@@ -102,7 +103,8 @@ void* const* fold_tile(const Plan& p, int64_t tile, int64_t c0, int64_t c1, Casc
       const int64_t offset = start[k] + r0 * (p.outer ? p.in[k].row : p.in[k].col) +
                              (flat ? 0 : offset_at(it, p.nout + k, p.nk, it.ndim - 1, at / p.R));
       char* raw = to + p.leaf_elements() * p.bytes;
-      in[k] = p.outer ? load(p.in[k], offset, len, kn, p.bytes, to, raw, &step[k]) : load(p.in[k], offset, kn, len, p.bytes, to, raw, &step[k]);
+      in[k] = p.outer ? load(p.in[k], offset, len, kn, p.bytes, to, raw, &step[k])
+                      : load(p.in[k], offset, kn, len, p.bytes, to, raw, &step[k]);
       if (!p.in[k].direct(p.row_length())) to = raw + p.leaf_elements() * p.in[k].size;
     }
     void* const* acc = cascade.next();
@@ -140,7 +142,8 @@ gems_status run(const Plan& p) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t tile = i / p.chunks, c0 = i % p.chunks * p.chunk;
       Cascade cascade(p, memory + raw);
-      void* const* acc = fold_tile(p, tile, c0, std::min(p.N, c0 + p.chunk), cascade, memory + raw + stack, &undecided, stops ? &stop : nullptr);
+      void* const* acc =
+          fold_tile(p, tile, c0, std::min(p.N, c0 + p.chunk), cascade, memory + raw + stack, &undecided, stops ? &stop : nullptr);
       if (stops && *static_cast<char*>(acc[0]) != undecided) stop.store(true, std::memory_order_relaxed);
       if (p.chunks == 1) finish_tile(p, tile, acc, memory);
       else std::memcpy(partial + i * p.level_bytes(), acc[0], p.level_bytes());
@@ -211,7 +214,8 @@ gems_status run_reduce(const gems_call* call) {
     p.slot_of[o] = t.flags & GEMS_T_ABSENT ? -1 : with_index && p.nout == 1 ? 1 : o;
     if (p.slot_of[o] < 0) continue;
     if (!dtype_is_served(t.dtype)) return unsupported("dtype of the result");
-    p.out[o] = {static_cast<char*>(t.data), 0, kept_stride(o), dtype_size(t.dtype), convert_fn(with_index && p.slot_of[o] == 1 ? int{GEMS_I64} : compute, t.dtype)};
+    p.out[o] = {static_cast<char*>(t.data), 0, kept_stride(o), dtype_size(t.dtype),
+                convert_fn(with_index && p.slot_of[o] == 1 ? int{GEMS_I64} : compute, t.dtype)};
   }
 
   // What doesn't lie in the compute type goes through blocks that fit the first-level cache (32 KiB of float).
@@ -221,7 +225,8 @@ gems_status run_reduce(const gems_call* call) {
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_OUTER]);
   } else {
     p.block = !direct ? 4096 : p.truth ? 65536 : int64_t{1} << 20;
-    p.tile = std::clamp<int64_t>(8192 / std::max<int64_t>(std::min(p.R, p.block), 1), 1, std::min<int64_t>(p.K, GEMS_REDUCE_TILE));
+    p.tile =
+        std::clamp<int64_t>(8192 / std::max<int64_t>(std::min(p.R, p.block), 1), 1, std::min<int64_t>(p.K, GEMS_REDUCE_TILE));
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_INNER]);
   }
   p.ktiles = (p.K + p.tile - 1) / p.tile;

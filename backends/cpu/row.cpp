@@ -13,7 +13,7 @@ struct Plan {
   gems_row_args args;  // what is the same for every batch
   int nin, nout, nk, bytes;
   Role role[GEMS_MAX_OPERANDS];
-  Matrix m[GEMS_MAX_OPERANDS];  // outputs (role row) without conversion: the kernel stores in their dtype
+  Matrix m[GEMS_MAX_OPERANDS];   // outputs (role row) without conversion: the kernel stores in their dtype
   int64_t n, K, batch, batches;  // fast kept dimension; rows of a batch; batches of one run of K rows
 };
 
@@ -112,7 +112,8 @@ gems_status run_row(const gems_call* call) {
     p.role[k] = role == 'r' ? Role::row : role == 'v' ? Role::vector : Role::stat;
     const gems_convert_fn convert = in ? convert_fn(t.dtype, call->compute) : convert_fn(call->compute, t.dtype);
     Matrix& m = p.m[k];
-    m = {static_cast<char*>(t.data), p.nk ? it.stride[k][p.nk - 1] : 0, role == 's' ? 1 : it.stride[k][p.nk], dtype_size(t.dtype), convert};
+    m = {static_cast<char*>(t.data), p.nk ? it.stride[k][p.nk - 1] : 0, role == 's' ? 1 : it.stride[k][p.nk], dtype_size(t.dtype),
+         convert};
     if (!in) {
       a.store[k] = convert;
       a.load[k] = convert_fn(t.dtype, call->compute);

@@ -21,7 +21,8 @@ struct Plan {
 };
 
 // A dense matrix part: rows x n from the offsets; `leaf` gets pointers in the compute type.
-template <class F> void through(const Plan& p, int64_t in_offset, int64_t out_offset, int64_t rows, int64_t n, char* memory, bool stores, F leaf) {
+template <class F>
+void through(const Plan& p, int64_t in_offset, int64_t out_offset, int64_t rows, int64_t n, char* memory, bool stores, F leaf) {
   char *from = memory, *to = from + rows * n * p.bytes, *raw = to + rows * n * p.bytes;
   ptrdiff_t in_step, out_step;
   const void* in = load(p.in, in_offset, rows, n, p.bytes, from, raw, &in_step);
@@ -38,18 +39,21 @@ void scan_columns(const Plan& p, int64_t run, int64_t j0, int64_t n, char* carry
   p.carry(nullptr, 0, nullptr, 0, 0, n, carry);
   for (int64_t r = 0; r < p.n; r += block) {
     const int64_t rows = std::min(block, p.n - r);
-    through(p, p.start(1, run) + j0 * p.in.col + r * p.in.row, p.start(0, run) + j0 * p.out.col + r * p.out.row, rows, n, memory, true,
-            [&](const void* in, ptrdiff_t is, void* out, ptrdiff_t os) { p.outer(in, is, out, os, rows, n, carry); });
+    through(p, p.start(1, run) + j0 * p.in.col + r * p.in.row, p.start(0, run) + j0 * p.out.col + r * p.out.row, rows, n, memory,
+            true, [&](const void* in, ptrdiff_t is, void* out, ptrdiff_t os) { p.outer(in, is, out, os, rows, n, carry); });
   }
 }
 
 // Elements [from, to) of rows [r0, r0 + rows); the carries are set by the caller.
-void scan_rows(const Plan& p, int64_t run, int64_t r0, int64_t rows, int64_t from, int64_t to, char* carry, char* memory, bool only_total) {
+void scan_rows(const Plan& p, int64_t run, int64_t r0, int64_t rows, int64_t from, int64_t to, char* carry, char* memory,
+               bool only_total) {
   const int64_t block = p.direct ? to - from : std::max<int64_t>(kBlock / rows, 1);
   for (int64_t i = from; i < to; i += block) {
     const int64_t n = std::min(block, to - i);
-    through(p, p.start(1, run) + r0 * p.in.row + i * p.in.col, p.start(0, run) + r0 * p.out.row + i * p.out.col, rows, n, memory, !only_total,
-            [&](const void* in, ptrdiff_t is, void* out, ptrdiff_t os) { (only_total ? p.total : p.inner)(in, is, out, os, rows, n, carry); });
+    through(p, p.start(1, run) + r0 * p.in.row + i * p.in.col, p.start(0, run) + r0 * p.out.row + i * p.out.col, rows, n, memory,
+            !only_total, [&](const void* in, ptrdiff_t is, void* out, ptrdiff_t os) {
+              (only_total ? p.total : p.inner)(in, is, out, os, rows, n, carry);
+            });
   }
 }
 
@@ -64,7 +68,8 @@ void scan_chunks(const Plan& p, int64_t rows_total) {
       char* memory = scratch.take(p.scratch(kBlock));
       for (int64_t i = begin; i < end; i++) {
         const int64_t row = i / chunks, c = i % chunks;
-        scan_rows(p, row / p.K, row % p.K, 1, c * kChunk, std::min(p.n, (c + 1) * kChunk), carries + i * p.wide, memory, only_total);
+        scan_rows(p, row / p.K, row % p.K, 1, c * kChunk, std::min(p.n, (c + 1) * kChunk), carries + i * p.wide, memory,
+                  only_total);
       }
     });
   };
@@ -106,7 +111,8 @@ gems_status run_scan(const gems_call* call) {
   if (kept == 0 || p.n == 0) return GEMS_OK;
   auto matrix = [&](int k, gems_convert_fn convert, bool columns) {
     const int64_t row = p.nk ? it.stride[k][p.nk - 1] : 0, col = it.stride[k][p.nk];
-    return Matrix{static_cast<char*>(call->t[k].data), columns ? col : row, columns ? row : col, dtype_size(call->t[k].dtype), convert};
+    return Matrix{static_cast<char*>(call->t[k].data), columns ? col : row, columns ? row : col, dtype_size(call->t[k].dtype),
+                  convert};
   };
   const int64_t kept_stride = p.nk ? it.stride[1][p.nk - 1] : 0, scan_stride = it.stride[1][p.nk];
   const bool columns = p.K > 1 && (p.n == 1 || (scan_stride != 1 && kept_stride != 0 && kept_stride < scan_stride));

@@ -27,7 +27,8 @@ GEMS_OPTIONAL_FAMILY(run_matmul)
 
 gems_status dispatch(const gems_call* call) {
   switch (static_cast<family>(call->op->family)) {
-    case family::pointwise: case family::copy: return run_pointwise(call);
+    case family::pointwise:
+    case family::copy: return run_pointwise(call);
     case family::reduce: return run_reduce(call);
     case family::row: return run_row(call);
     case family::scan: return run_scan(call);

@@ -170,12 +170,9 @@ void check_pointwise(Run& r) {
       const char* name;
       int64_t rows, cols, in0[2], in1[2];  // strides of the first and of the other inputs; 0 x 0: a number
     };
-    const Layout all[] = {{"contiguous", 0, 1 << 24, {0, 1}, {0, 1}},
-                          {"row", 4096, 4096, {4096, 1}, {0, 1}},
-                          {"column", 4096, 4096, {4096, 1}, {1, 0}},
-                          {"number", 0, 1 << 24, {0, 1}, {0, 0}},
-                          {"transposed", 4096, 4096, {1, 4096}, {4096, 1}},
-                          {"tiled", 4095, 4097, {1, 4095}, {4097, 1}},
+    const Layout all[] = {{"contiguous", 0, 1 << 24, {0, 1}, {0, 1}},       {"row", 4096, 4096, {4096, 1}, {0, 1}},
+                          {"column", 4096, 4096, {4096, 1}, {1, 0}},        {"number", 0, 1 << 24, {0, 1}, {0, 0}},
+                          {"transposed", 4096, 4096, {1, 4096}, {4096, 1}}, {"tiled", 4095, 4097, {1, 4095}, {4097, 1}},
                           {"general", 4095, 4097, {3 * 4097, 3}, {4097, 1}}};
     const int count = layouts ? (int)(sizeof all / sizeof *all) : 1;
     for (int i = 0; i < count; i++) {
@@ -223,9 +220,9 @@ void check_reduce(Run& r) {
       const char* name;
       int64_t kept, reduced, s_kept, s_reduced;
     };
-    for (const Shape& s : {Shape{"rows", 4096, 4096, 4096, 1}, Shape{"all", 1, 1 << 26, 0, 1}, Shape{"short rows", 65536, 64, 64, 1},
-                           Shape{"long rows", 8, 1 << 20, 1 << 20, 1}, Shape{"columns", 4096, 4096, 1, 4096},
-                           Shape{"strided", 4096, 1000, 3000, 3}}) {
+    for (const Shape& s : {Shape{"rows", 4096, 4096, 4096, 1}, Shape{"all", 1, 1 << 26, 0, 1},
+                           Shape{"short rows", 65536, 64, 64, 1}, Shape{"long rows", 8, 1 << 20, 1 << 20, 1},
+                           Shape{"columns", 4096, 4096, 1, 4096}, Shape{"strided", 4096, 1000, 3000, 3}}) {
       if (!all_shapes && s.kept != s.reduced) break;
       Call c(op, t.compute);
       c.c.nout = op->out;
@@ -237,7 +234,9 @@ void check_reduce(Run& r) {
       for (int k = 0; k < op->out + op->in; k++) {
         const bool out = k < op->out;
         int dtype = t.storage;
-        if (out) dtype = op->out == 2 && static_cast<rule>(op->rule) == rule::index ? (k ? GEMS_I64 : t.storage) : result_dtype(op, t.storage);
+        if (out)
+          dtype = op->out == 2 && static_cast<rule>(op->rule) == rule::index ? (k ? GEMS_I64 : t.storage)
+                                                                             : result_dtype(op, t.storage);
         if (out) c.tensor(k, dtype, {s.kept}, {1});
         else c.tensor(k, dtype, {s.kept, s.reduced}, {s.s_kept, s.s_reduced});
         if (one) c.strides(k, {out ? 0 : s.s_reduced});
@@ -371,7 +370,8 @@ void check_matmul(Run& r) {
 }  // namespace
 }  // namespace gems::cuda
 
-int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*report)(void*, const gems_cuda_kernel_report*), void* ctx) {
+int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*report)(void*, const gems_cuda_kernel_report*),
+                            void* ctx) {
   using namespace gems;
   using namespace gems::cuda;
   if (!nvrtc_version(nullptr)) return -1;
@@ -392,7 +392,8 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
   r.ctx = ctx;
   thread_state().check = &r;
   switch (static_cast<family>(op->family)) {
-    case family::pointwise: case family::copy: check_pointwise(r); break;
+    case family::pointwise:
+    case family::copy: check_pointwise(r); break;
     case family::reduce: check_reduce(r); break;
     case family::row: check_row(r); break;
     case family::scan: check_scan(r); break;

@@ -19,8 +19,9 @@ typedef struct gems_cuda_kernel_report {
 
 // level 0: one storage type per compute type, layouts that matter most; 1: all storage types and layouts.
 // Returns the number of kernels compiled, -1 if there is no NVRTC. Thread-safe; `report` is called on the calling thread.
-typedef int (*gems_cuda_compile_check_fn)(const gems_op_info* op, int cc, int level, void (*report)(void* ctx, const gems_cuda_kernel_report*),
-                                          void* ctx);
+typedef int (*gems_cuda_compile_check_fn)(const gems_op_info* op, int cc, int level,
+                                          void (*report)(void* ctx, const gems_cuda_kernel_report*), void* ctx);
 __attribute__((visibility("default"))) int gems_cuda_compile_check(const gems_op_info* op, int cc, int level,
-                                                                   void (*report)(void* ctx, const gems_cuda_kernel_report*), void* ctx);
+                                                                   void (*report)(void* ctx, const gems_cuda_kernel_report*),
+                                                                   void* ctx);
 }

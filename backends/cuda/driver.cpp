@@ -11,11 +11,11 @@ static Driver open_driver() {
     d.why = "libcuda.so.1 can't be opened: no NVIDIA driver on this machine";
     return d;
   }
-#define GEMS_RESOLVE(name, params)                                     \
-  d.name = reinterpret_cast<decltype(d.name)>(dlsym(lib, #name));      \
-  if (!d.name) {                                                       \
-    d.why = "libcuda.so.1 has no " #name ": the driver is too old";    \
-    return d;                                                          \
+#define GEMS_RESOLVE(name, params)                                  \
+  d.name = reinterpret_cast<decltype(d.name)>(dlsym(lib, #name));   \
+  if (!d.name) {                                                    \
+    d.why = "libcuda.so.1 has no " #name ": the driver is too old"; \
+    return d;                                                       \
   }
   GEMS_CUDA_DRIVER_FUNCTIONS(GEMS_RESOLVE)
 #undef GEMS_RESOLVE

@@ -37,23 +37,23 @@ enum {  // CUfunction_attribute
 enum { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
 
 // X(return type is CUresult, name, parameters)
-#define GEMS_CUDA_DRIVER_FUNCTIONS(X)                                                                        \
-  X(cuInit, (unsigned))                                                                                      \
-  X(cuGetErrorName, (CUresult, const char**))                                                                \
-  X(cuGetErrorString, (CUresult, const char**))                                                              \
-  X(cuDeviceGetCount, (int*))                                                                                \
-  X(cuDeviceGet, (CUdevice*, int))                                                                           \
-  X(cuDeviceGetName, (char*, int, CUdevice))                                                                 \
-  X(cuDeviceGetAttribute, (int*, int, CUdevice))                                                             \
-  X(cuDevicePrimaryCtxRetain, (CUcontext*, CUdevice))                                                        \
-  X(cuCtxGetCurrent, (CUcontext*))                                                                           \
-  X(cuCtxSetCurrent, (CUcontext))                                                                            \
-  X(cuModuleLoadData, (CUmodule*, const void*))                                                              \
-  X(cuModuleGetFunction, (CUfunction*, CUmodule, const char*))                                               \
-  X(cuFuncGetAttribute, (int*, int, CUfunction))                                                             \
-  X(cuFuncSetAttribute, (CUfunction, int, int))                                                              \
-  X(cuOccupancyMaxActiveBlocksPerMultiprocessor, (int*, CUfunction, int, size_t))                            \
-  X(cuStreamIsCapturing, (CUstream, int*))                                                                   \
+#define GEMS_CUDA_DRIVER_FUNCTIONS(X)                                             \
+  X(cuInit, (unsigned))                                                           \
+  X(cuGetErrorName, (CUresult, const char**))                                     \
+  X(cuGetErrorString, (CUresult, const char**))                                   \
+  X(cuDeviceGetCount, (int*))                                                     \
+  X(cuDeviceGet, (CUdevice*, int))                                                \
+  X(cuDeviceGetName, (char*, int, CUdevice))                                      \
+  X(cuDeviceGetAttribute, (int*, int, CUdevice))                                  \
+  X(cuDevicePrimaryCtxRetain, (CUcontext*, CUdevice))                             \
+  X(cuCtxGetCurrent, (CUcontext*))                                                \
+  X(cuCtxSetCurrent, (CUcontext))                                                 \
+  X(cuModuleLoadData, (CUmodule*, const void*))                                   \
+  X(cuModuleGetFunction, (CUfunction*, CUmodule, const char*))                    \
+  X(cuFuncGetAttribute, (int*, int, CUfunction))                                  \
+  X(cuFuncSetAttribute, (CUfunction, int, int))                                   \
+  X(cuOccupancyMaxActiveBlocksPerMultiprocessor, (int*, CUfunction, int, size_t)) \
+  X(cuStreamIsCapturing, (CUstream, int*))                                        \
   X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))
 
 struct Driver {

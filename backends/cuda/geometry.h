@@ -55,7 +55,7 @@ struct Space {
   int64_t stride[GEMS_MAX_OPERANDS][GEMS_MAX_DIMS];
   uint64_t slot[GEMS_MAX_OPERANDS];  // address, or a number's bits
   int log_size[GEMS_MAX_OPERANDS];
-  bool memory[GEMS_MAX_OPERANDS];    // false: a number
+  bool memory[GEMS_MAX_OPERANDS];  // false: a number
 
   int64_t numel() const {
     int64_t n = 1;

@@ -96,8 +96,8 @@ struct ThreadState {
   const gems_call* call = nullptr;  // the one that run() serves now
   CUcontext restore = nullptr;      // context that was current before device_of() switched
   Check* check = nullptr;
-  const char* reason = "";          // of the last UNSUPPORTED or FAILED
-  std::string text;                 // storage of `reason` when it isn't static
+  const char* reason = "";  // of the last UNSUPPORTED or FAILED
+  std::string text;         // storage of `reason` when it isn't static
 };
 ThreadState& thread_state();
 

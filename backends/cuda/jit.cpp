@@ -48,8 +48,10 @@ DeviceState* attach(int index) {
   const struct {
     int attribute;
     int* to;
-  } wanted[] = {{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &s->cc_major}, {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &s->cc_minor},
-                {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &s->sm_count},     {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &s->l2_bytes},
+  } wanted[] = {{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &s->cc_major},
+                {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &s->cc_minor},
+                {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &s->sm_count},
+                {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &s->l2_bytes},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &s->max_smem_per_block},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &s->max_smem_per_sm}};
   for (const auto& w : wanted)
@@ -70,7 +72,8 @@ std::string first_lines(const std::string& log, int n) {
 // Where a reader of the message finds the text that didn't compile.
 std::string dump_unit(const std::string& unit, const std::string& key) {
   const char* dir = host().setting ? host().setting("GEMS_DUMP_DIR") : nullptr;
-  const std::string path = std::string(dir ? dir : "/tmp") + "/gems-" + std::to_string(getuid()) + "-" + key.substr(0, 16) + ".cu";
+  const std::string path =
+      std::string(dir ? dir : "/tmp") + "/gems-" + std::to_string(getuid()) + "-" + key.substr(0, 16) + ".cu";
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return errno == EEXIST ? path : "(no text: " + path + " can't be written)";
   const bool ok = write(fd, unit.data(), unit.size()) == (ssize_t)unit.size();
@@ -130,7 +133,8 @@ std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
     if (load_binary(k, binary, src.block, src.smem).empty()) return "";  // else: a damaged entry, replaced below
   }
   const Compiled c = nvrtc_compile(unit, headers, options, s->arch[0] == 'c');
-  if (!c.ok) return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);
+  if (!c.ok)
+    return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);
   std::string error = load_binary(k, c.binary, src.block, src.smem);
   if (!error.empty()) return error + "\nunit: " + dump_unit(unit, key);
   if (host().cache_store) host().cache_store(key.c_str(), c.binary.data(), c.binary.size());
@@ -215,13 +219,18 @@ gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned
     return thread_state().check ? GEMS_OK : unsupported("this kernel failed before and is retired");
   }
   void* params[] = {const_cast<void*>(args)};
-  const CUresult r = driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
+  const CUresult r =
+      driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
   if (__builtin_expect(r == CUDA_SUCCESS, 1)) return GEMS_OK;
-  const std::string text = static_cast<const OwnedKernel*>(k)->label + ": launch of " + std::to_string(gx) + "x" + std::to_string(gy) +
-                           "x" + std::to_string(gz) + " blocks of " + std::to_string(block) + " threads: " + driver().name(r);
+  const std::string text = static_cast<const OwnedKernel*>(k)->label + ": launch of " + std::to_string(gx) + "x" +
+                           std::to_string(gy) + "x" + std::to_string(gz) + " blocks of " + std::to_string(block) +
+                           " threads: " + driver().name(r);
   switch (r) {
     // The launch itself was refused: this kernel's fault, nothing ran. Others (a sticky error of an earlier kernel) aren't.
-    case CUDA_ERROR_INVALID_VALUE: case CUDA_ERROR_INVALID_IMAGE: case CUDA_ERROR_NO_BINARY_FOR_GPU: case CUDA_ERROR_NOT_FOUND:
+    case CUDA_ERROR_INVALID_VALUE:
+    case CUDA_ERROR_INVALID_IMAGE:
+    case CUDA_ERROR_NO_BINARY_FOR_GPU:
+    case CUDA_ERROR_NOT_FOUND:
     case CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES:
       __atomic_store_n(&const_cast<Kernel*>(k)->function, nullptr, __ATOMIC_RELAXED);
       if (host().log) host().log(2, (text + "; retired, the native kernel runs instead").c_str());

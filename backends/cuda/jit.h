@@ -22,12 +22,12 @@ struct Kernel {
 // What the planner prints for a kernel that wasn't built yet. The unit that is compiled is
 //   #include lines of `headers`; then   extern "C" __global__ <attributes> void gems_kernel(<args_type> a) { <body> }
 struct KernelSource {
-  std::string headers;       // "#include \"kernels/simt/row.cuh\"\n#include \"ops/row/softmax.op.h\"\n" (ops go into namespace op)
-  std::string attributes;    // "__launch_bounds__(256)"
-  std::string args_type;     // "gems::simt::RowArgs<2>": a trivially copyable struct, passed by value
-  std::string body;          // "gems::simt::row<op::softmax, 256, 4, gems::bf16, gems::bf16>(a);"
+  std::string headers;     // "#include \"kernels/simt/row.cuh\"\n#include \"ops/row/softmax.op.h\"\n" (ops go into namespace op)
+  std::string attributes;  // "__launch_bounds__(256)"
+  std::string args_type;   // "gems::simt::RowArgs<2>": a trivially copyable struct, passed by value
+  std::string body;        // "gems::simt::row<op::softmax, 256, 4, gems::bf16, gems::bf16>(a);"
   int block = 256, smem = 0;
-  size_t args_size = 0;      // the unit static_asserts sizeof(args_type) == args_size: host and device can't drift apart
+  size_t args_size = 0;  // the unit static_asserts sizeof(args_type) == args_size: host and device can't drift apart
 };
 
 struct Device {  // properties of one device, read once
@@ -42,11 +42,12 @@ const Kernel* find_kernel(const Device* dev, const KernelKey& key);
 // fail before, or the stream is being captured): return GEMS_UNSUPPORTED, the reason is set.
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src);
 // Asynchronous launch on call->stream.
-gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem, const void* args);
+gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
+                   const void* args);
 
-gems_status unsupported(const char* reason);          // static text
-gems_status failed(const std::string& text);          // sets last_error of this thread
-const char* cuda_type(int dtype);                     // "gems::bf16", "float", "gems::i64" ... as written in a unit
+gems_status unsupported(const char* reason);                        // static text
+gems_status failed(const std::string& text);                        // sets last_error of this thread
+const char* cuda_type(int dtype);                                   // "gems::bf16", "float", "gems::i64" ... as written in a unit
 void* scratch(const gems_call* call, size_t bytes, void** handle);  // device memory ordered on the call's stream
 void scratch_free(void* handle);
 

@@ -13,18 +13,18 @@ namespace {
 
 typedef struct _nvrtcProgram* nvrtcProgram;
 
-#define GEMS_NVRTC_FUNCTIONS(X)                                                                                       \
-  X(nvrtcVersion, (int*, int*))                                                                                       \
-  X(nvrtcGetNumSupportedArchs, (int*))                                                                                \
-  X(nvrtcGetSupportedArchs, (int*))                                                                                   \
-  X(nvrtcCreateProgram, (nvrtcProgram*, const char*, const char*, int, const char* const*, const char* const*))       \
-  X(nvrtcDestroyProgram, (nvrtcProgram*))                                                                             \
-  X(nvrtcCompileProgram, (nvrtcProgram, int, const char* const*))                                                     \
-  X(nvrtcGetProgramLogSize, (nvrtcProgram, size_t*))                                                                  \
-  X(nvrtcGetProgramLog, (nvrtcProgram, char*))                                                                        \
-  X(nvrtcGetCUBINSize, (nvrtcProgram, size_t*))                                                                       \
-  X(nvrtcGetCUBIN, (nvrtcProgram, char*))                                                                             \
-  X(nvrtcGetPTXSize, (nvrtcProgram, size_t*))                                                                         \
+#define GEMS_NVRTC_FUNCTIONS(X)                                                                                 \
+  X(nvrtcVersion, (int*, int*))                                                                                 \
+  X(nvrtcGetNumSupportedArchs, (int*))                                                                          \
+  X(nvrtcGetSupportedArchs, (int*))                                                                             \
+  X(nvrtcCreateProgram, (nvrtcProgram*, const char*, const char*, int, const char* const*, const char* const*)) \
+  X(nvrtcDestroyProgram, (nvrtcProgram*))                                                                       \
+  X(nvrtcCompileProgram, (nvrtcProgram, int, const char* const*))                                               \
+  X(nvrtcGetProgramLogSize, (nvrtcProgram, size_t*))                                                            \
+  X(nvrtcGetProgramLog, (nvrtcProgram, char*))                                                                  \
+  X(nvrtcGetCUBINSize, (nvrtcProgram, size_t*))                                                                 \
+  X(nvrtcGetCUBIN, (nvrtcProgram, char*))                                                                       \
+  X(nvrtcGetPTXSize, (nvrtcProgram, size_t*))                                                                   \
   X(nvrtcGetPTX, (nvrtcProgram, char*))
 
 struct Nvrtc {
@@ -74,11 +74,11 @@ Nvrtc load() {
     n.why = "libnvrtc can't be opened (install nvidia-cuda-nvrtc or set GEMS_NVRTC_DIRS)";
     return n;
   }
-#define GEMS_RESOLVE(name, params)                                    \
-  n.name = reinterpret_cast<decltype(n.name)>(dlsym(lib, #name));     \
-  if (!n.name) {                                                      \
-    n.why = "libnvrtc has no " #name ": too old, 12.0 is needed";     \
-    return n;                                                         \
+#define GEMS_RESOLVE(name, params)                                \
+  n.name = reinterpret_cast<decltype(n.name)>(dlsym(lib, #name)); \
+  if (!n.name) {                                                  \
+    n.why = "libnvrtc has no " #name ": too old, 12.0 is needed"; \
+    return n;                                                     \
   }
   GEMS_NVRTC_FUNCTIONS(GEMS_RESOLVE)
 #undef GEMS_RESOLVE

@@ -43,8 +43,10 @@ gems_status arange(const gems_call* c, const Device* dev) {
   if (__builtin_expect(!k, 0)) {
     const char* compute = c->compute == GEMS_F64 ? "double" : c->compute == GEMS_F32 ? "float" : "gems::i64";
     k = build_kernel(dev, key,
-                     source("ArangeArgs", std::string("arange<") + cuda_type(out.dtype) + ", " + compute + ", " + std::to_string(kBlock) + ", " +
-                                              std::to_string(1 << log_e) + ">", w.size()));
+                     source("ArangeArgs",
+                            std::string("arange<") + cuda_type(out.dtype) + ", " + compute + ", " + std::to_string(kBlock) +
+                                ", " + std::to_string(1 << log_e) + ">",
+                            w.size()));
     if (!k) return GEMS_UNSUPPORTED;
   }
   const uint64_t per_block = (uint64_t)kBlock << log_e, blocks = ((uint64_t)it.numel + per_block - 1) / per_block;
@@ -85,8 +87,8 @@ gems_status triangle(const gems_call* c, const Device* dev, Space& g, int64_t di
     const std::string d = std::to_string(dims);
     k = build_kernel(dev, key,
                      source("TriangleArgs<" + d + ">",
-                            std::string("triangle<") + kBitsName[g.log_size[0]] + ", " + (upper ? "true" : "false") + ", " + std::to_string(kBlock) +
-                                ", " + std::to_string(1 << log_e) + ", " + d + ">",
+                            std::string("triangle<") + kBitsName[g.log_size[0]] + ", " + (upper ? "true" : "false") + ", " +
+                                std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + d + ">",
                             w.size()));
     if (!k) return GEMS_UNSUPPORTED;
   }
@@ -102,7 +104,8 @@ gems_status run_create(const gems_call* c) {
   if (!dev) return GEMS_UNSUPPORTED;
   if (c->op->in == 0) return arange(c, dev);
   const gems_tensor& in = c->t[1];
-  if (in.dtype != out.dtype || in.device_type != GEMS_CUDA || in.device_index != out.device_index) return unsupported("dtype or device of the input");
+  if (in.dtype != out.dtype || in.device_type != GEMS_CUDA || in.device_index != out.device_index)
+    return unsupported("dtype or device of the input");
   if (out.numel == 0) return GEMS_OK;
   // Columns and rows stay apart, the dimensions before them merge where both tensors allow it.
   Space g;
@@ -111,7 +114,8 @@ gems_status run_create(const gems_call* c) {
   for (int d = out.ndim - 1; d >= 0; d--) {
     const int at = g.ndim;
     if (at >= 2 && out.sizes[d] == 1) continue;
-    if (at >= 3 && out.strides[d] == g.stride[0][at - 1] * g.size[at - 1] && in.strides[d] == g.stride[1][at - 1] * g.size[at - 1]) {
+    if (at >= 3 && out.strides[d] == g.stride[0][at - 1] * g.size[at - 1] &&
+        in.strides[d] == g.stride[1][at - 1] * g.size[at - 1]) {
       g.size[at - 1] *= out.sizes[d];
       continue;
     }

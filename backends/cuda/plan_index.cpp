@@ -60,11 +60,12 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
   const Kernel* k = find_kernel(dev, key);
   if (__builtin_expect(!k, 0)) {
     const std::string d = std::to_string(dims);
-    k = build_kernel(dev, key,
-                     source("IndexArgs<" + d + ">",
-                            std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " + std::to_string(kBlock) + ", " +
-                                std::to_string(1 << log_e) + ", " + std::to_string(kUnroll) + ", " + d + ">",
-                            w.size()));
+    k = build_kernel(
+        dev, key,
+        source("IndexArgs<" + d + ">",
+               std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " +
+                   std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(kUnroll) + ", " + d + ">",
+               w.size()));
     if (!k) return GEMS_UNSUPPORTED;
   }
   return launch(c, k, (unsigned)((vectors + tile - 1) / tile), 1, 1, kBlock, 0, w.data());
@@ -76,7 +77,8 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   const int64_t rows = out.sizes[0], width = out.sizes[1], n = index.numel;
   // Each of n blocks reads the whole index: 16384 tokens cost 2 GiB of L2 traffic; sorting, as the native kernel does, wins beyond.
   if (n > 16384) return unsupported("embedding_dense_backward of more than 16384 indices");
-  if (!(out.flags & GEMS_T_CONTIGUOUS) || grad.dtype != out.dtype || !dtype_is_float(out.dtype)) return unsupported("layout or dtype of embedding's gradient");
+  if (!(out.flags & GEMS_T_CONTIGUOUS) || grad.dtype != out.dtype || !dtype_is_float(out.dtype))
+    return unsupported("layout or dtype of embedding's gradient");
   if (rows == 0 || width == 0) return GEMS_OK;
   const int log_size = kLogSize.of[out.dtype];
   const uint64_t mis = (uint64_t)width | (uintptr_t)out.data >> log_size | (uintptr_t)grad.data >> log_size;
@@ -97,9 +99,10 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
     if (k[phase]) continue;
     const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ">";
     const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";
-    k[phase] = build_kernel(dev, key, source("EmbeddingGradArgs",
-                                             phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e,
-                                             w.size()));
+    k[phase] = build_kernel(
+        dev, key,
+        source("EmbeddingGradArgs",
+               phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e, w.size()));
     if (!k[phase]) return GEMS_UNSUPPORTED;
   }
   const int64_t per_block = (int64_t)kBlock << log_e;
@@ -114,7 +117,8 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
 
 gems_status run_index(const gems_call* c) {
   for (int k = 0; k < 3; k++)
-    if (c->t[k].device_type != GEMS_CUDA || c->t[k].device_index != c->t[0].device_index) return unsupported("operands on different devices");
+    if (c->t[k].device_type != GEMS_CUDA || c->t[k].device_index != c->t[0].device_index)
+      return unsupported("operands on different devices");
   if (c->t[2].dtype != GEMS_I64 && c->t[2].dtype != GEMS_I32) return unsupported("index dtype");
   if (!dtype_is_served(c->t[0].dtype)) return unsupported("dtype");
   const Device* dev = device_of(c);

@@ -5,16 +5,16 @@
 
 namespace gems::cuda {
 
-enum class MatmulKernel : uint8_t { none, thin, tile, fma };  // none: nothing to compute
-enum class MatmulChoice : uint8_t { automatic, own, native }; // the setting GEMS_MATMUL
+enum class MatmulKernel : uint8_t { none, thin, tile, fma };   // none: nothing to compute
+enum class MatmulChoice : uint8_t { automatic, own, native };  // the setting GEMS_MATMUL
 
 struct MatmulPlan {
   const char* unsupported = nullptr;  // the reason; the rest is then unset
   MatmulKernel kernel = MatmulKernel::none;
   int8_t dtype = 0;
-  uint8_t config = 0;            // thin: rows of a that the kernel is made for; else index of the tile
+  uint8_t config = 0;                  // thin: rows of a that the kernel is made for; else index of the tile
   uint8_t layout_a = 0, layout_b = 0;  // simt::MatmulLayout; thin: only the lowest bit of b, and whether a is along k
-  uint8_t split = 1;             // blocks of a cluster
+  uint8_t split = 1;                   // blocks of a cluster
   unsigned grid_x = 1, grid_z = 1;
   int block = 0, smem = 0;
   simt::MatmulArgs args{};

@@ -25,13 +25,14 @@ struct Shape {
 
 // A same-dtype copy moves bits: no NaN changes its payload, and dtypes of one size share a kernel.
 bool moves_bits(const gems_call* c) {
-  return c->nin == 1 && c->npar == 0 && c->t[0].dtype == c->t[1].dtype && !(c->t[1].flags & GEMS_T_SCALAR) && !strcmp(c->op->name, "copy");
+  return c->nin == 1 && c->npar == 0 && c->t[0].dtype == c->t[1].dtype && !(c->t[1].flags & GEMS_T_SCALAR) &&
+         !strcmp(c->op->name, "copy");
 }
 
 KernelKey key_of(const gems_call* c, int compute, const Shape& s) {
   KernelKey k;
-  k.w[0] = (uint64_t)c->op->family << 56 | (uint64_t)(uint32_t)c->op->id << 32 | (uint64_t)s.variant << 24 | (uint64_t)s.log_e << 16 |
-           (uint64_t)s.dims << 8 | (uint64_t)(uint8_t)compute;
+  k.w[0] = (uint64_t)c->op->family << 56 | (uint64_t)(uint32_t)c->op->id << 32 | (uint64_t)s.variant << 24 |
+           (uint64_t)s.log_e << 16 | (uint64_t)s.dims << 8 | (uint64_t)(uint8_t)compute;
   k.w[1] = k.w[2] = 0;
   for (int i = 0; i < 1 + c->nin; i++) {
     k.w[1] |= (uint64_t)s.dtype[i] << (8 * i);
@@ -60,7 +61,8 @@ const char* compute_name(int compute) {
   }
 }
 
-__attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* dev, int compute, const Shape& s, const KernelKey& key, size_t args_size) {
+__attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* dev, int compute, const Shape& s,
+                                              const KernelKey& key, size_t args_size) {
   const auto num = [](int x) { return std::to_string(x); };
   KernelSource src;
   const std::string n = num(1 + c->nin), p = num(c->op->par), e = num(1 << s.log_e), u = num(unroll(s, c->nin)), d = num(s.dims);
@@ -97,7 +99,8 @@ __attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* 
   return build_kernel(dev, key, src);
 }
 
-gems_status run_kernel(const gems_call* c, const Device* dev, int compute, const Shape& s, const ArgWriter& args, uint64_t blocks) {
+gems_status run_kernel(const gems_call* c, const Device* dev, int compute, const Shape& s, const ArgWriter& args,
+                       uint64_t blocks) {
   if (blocks > INT32_MAX) return unsupported("more blocks than a grid takes");
   const KernelKey key = key_of(c, compute, s);
   const Kernel* k = find_kernel(dev, key);
@@ -212,7 +215,7 @@ gems_status run_turned(const gems_call* c, const Device* dev, int compute, Shape
     for (int d = 0; d < g.ndim; d++)
       if (g.stride[k][d] != 1) mis |= (uint64_t)g.stride[k][d];
   }
-  s.log_e = std::min(log_vector(widest, narrowest, mis), 3);  // 8 x 8 blocks at most: registers
+  s.log_e = std::min(log_vector(widest, narrowest, mis), 3);            // 8 x 8 blocks at most: registers
   s.variant = s.log_e && s.log_e + widest >= 3 ? kTransposed : kTiled;  // vectors of 8 bytes at least
   if (s.variant == kTiled) s.log_e = 0;
   const int64_t edge = s.variant == kTransposed ? 16 << s.log_e : 32;

@@ -31,8 +31,10 @@ std::string unit_text(const KernelSource& src) {
     if (include_name(line).rfind("ops/", 0) == 0) r += "namespace op {\n" + line + "\n}\n";
     else r += line + "\n";
   });
-  r += "static_assert(sizeof(" + src.args_type + ") == " + std::to_string(src.args_size) + ", \"host and device disagree on the arguments\");\n";
-  r += "extern \"C\" __global__ void " + src.attributes + " gems_kernel(const __grid_constant__ " + src.args_type + " a) {\n  " + src.body + "\n}\n";
+  r += "static_assert(sizeof(" + src.args_type + ") == " + std::to_string(src.args_size) +
+       ", \"host and device disagree on the arguments\");\n";
+  r += "extern \"C\" __global__ void " + src.attributes + " gems_kernel(const __grid_constant__ " + src.args_type + " a) {\n  " +
+       src.body + "\n}\n";
   return r;
 }
 

@@ -26,15 +26,15 @@ namespace {
 
 constexpr size_t kHeader = 64;  // keeps the payload aligned to a cache line
 constexpr size_t kSmallMax = 16384;
-constexpr int kSmallClasses = 9;     // 64 .. 16384
-constexpr int kSmallPerClass = 64;   // blocks a thread keeps of each class: at most 2 MiB a thread
+constexpr int kSmallClasses = 9;    // 64 .. 16384
+constexpr int kSmallPerClass = 64;  // blocks a thread keeps of each class: at most 2 MiB a thread
 constexpr size_t kHuge = 2u << 20;
 
 struct Header {
   uint64_t magic;
-  uint64_t bytes;      // payload capacity
+  uint64_t bytes;       // payload capacity
   int32_t small_class;  // -1: large
-  void* base;          // what free() takes
+  void* base;           // what free() takes
 };
 constexpr uint64_t kMagic = 0x67656d73616c6c6full;
 static_assert(sizeof(Header) <= kHeader);

@@ -82,7 +82,8 @@ bool fill_with(const at::Tensor& dst, const gems_tensor& value) {
 bool handle_copy_(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor &self = a[0].toTensor(), &src = a[1].toTensor();
-  if (!served(self) || !served(src) || self.device() != src.device() || src.dim() > self.dim() || self.dim() > kMaxRank) return false;
+  if (!served(self) || !served(src) || self.device() != src.device() || src.dim() > self.dim() || self.dim() > kMaxRank)
+    return false;
   const auto to = self.sizes(), from = src.sizes();
   for (size_t d = 0; d < from.size(); d++)
     if (from[d] != 1 && from[d] != to[to.size() - from.size() + d]) return false;  // torch's error
@@ -109,7 +110,9 @@ bool handle_to_copy(Row& r, torch::jit::Stack& st) {
   if (!a[4].isNone() && a[4].toBool()) return false;  // pinned memory
   if (!a[3].isNone()) {
     const c10::Device d = a[3].toDevice();
-    if (d.type() != self.device().type() || (d.has_index() && d.index() != self.device().index() && d.type() != c10::DeviceType::CPU)) return false;
+    if (d.type() != self.device().type() ||
+        (d.has_index() && d.index() != self.device().index() && d.type() != c10::DeviceType::CPU))
+      return false;
     if (d.type() == c10::DeviceType::CUDA && !d.has_index()) return false;  // "the current device": let torch decide
   }
   OutMeta m;

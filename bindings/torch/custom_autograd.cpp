@@ -43,7 +43,8 @@ void define_custom_autograd() {
       for (const Row* r : rows())
         if (r->ns == "flag_gems" && r->handle->hasKernelForDispatchKey(c10::DispatchKey::Autograd)) {
           auto entry = std::make_unique<CustomAutograd>(r, r->handle->getComputedKernelForDispatchKey(key));
-          v->back()->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(c10::BoxedKernel::makeFromFunctor(std::move(entry))));
+          v->back()->impl(r->key.c_str(),
+                          torch::CppFunction::makeFromBoxedKernel(c10::BoxedKernel::makeFromFunctor(std::move(entry))));
         }
     }
     return v;

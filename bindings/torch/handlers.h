@@ -24,8 +24,8 @@ bool handle_copy_(Row&, torch::jit::Stack&);
 bool handle_to_copy(Row&, torch::jit::Stack&);
 bool handle_clone(Row&, torch::jit::Stack&);
 bool handle_fill_(Row&, torch::jit::Stack&);
-bool handle_full(Row&, torch::jit::Stack&);  // full, zeros, ones and their out= forms
-bool handle_cat(Row&, torch::jit::Stack&);   // cat, stack
+bool handle_full(Row&, torch::jit::Stack&);    // full, zeros, ones and their out= forms
+bool handle_cat(Row&, torch::jit::Stack&);     // cat, stack
 bool handle_matmul(Row&, torch::jit::Stack&);  // mm, addmm, bmm, baddbmm, mv
 bool handle_linear(Row&, torch::jit::Stack&);
 

@@ -61,7 +61,8 @@ bool handle_gather(Row& r, torch::jit::Stack& st) {
   const at::Tensor &self = a[0].toTensor(), &index = a[2].toTensor();
   const int nd = static_cast<int>(self.dim());
   int64_t dim = a[1].toInt();
-  if (!usable(self, index) || nd == 0 || index.dim() != nd || dim < -nd || dim >= nd || index.scalar_type() != c10::kLong) return false;
+  if (!usable(self, index) || nd == 0 || index.dim() != nd || dim < -nd || dim >= nd || index.scalar_type() != c10::kLong)
+    return false;
   if (dim < 0) dim += nd;
   int64_t ss[kMaxRank];
   for (int d = 0; d < nd; d++) {
@@ -108,8 +109,8 @@ bool handle_embedding_backward(Row& r, torch::jit::Stack& st) {
   if (r.nouts) return false;
   c10::IValue* a = arguments(r, st);
   const at::Tensor &grad = a[0].toTensor(), &index = a[1].toTensor();
-  if (!usable(grad, index) || a[4].toBool() || !grad.is_contiguous() || !index.is_contiguous() || grad.numel() == 0 || !a[2].isInt() ||
-      !a[3].isInt())
+  if (!usable(grad, index) || a[4].toBool() || !grad.is_contiguous() || !index.is_contiguous() || grad.numel() == 0 ||
+      !a[2].isInt() || !a[3].isInt())
     return false;
   const int64_t width = grad.size(-1), n = index.numel(), rows = a[2].toInt();
   if (n * width != grad.numel() || !grad.is_floating_point()) return false;

@@ -36,7 +36,8 @@ bool handle_matmul(Row& r, torch::jit::Stack& st) {
   const int at = has_self ? 1 : 0;
   const at::Tensor &a = arg[at].toTensor(), &b = arg[at + 1].toTensor();
   const int dtype = static_cast<int>(a.scalar_type());
-  if (!dtype_is_served(dtype) || dtype == GEMS_BOOL || b.scalar_type() != a.scalar_type() || a.device() != b.device()) return false;
+  if (!dtype_is_served(dtype) || dtype == GEMS_BOOL || b.scalar_type() != a.scalar_type() || a.device() != b.device())
+    return false;
   const bool vector = b.dim() == 1;  // mv
   const int nd = static_cast<int>(a.dim());
   // mm takes matrices only and bmm batches only: torch says so
@@ -107,8 +108,8 @@ bool handle_linear(Row& r, torch::jit::Stack& st) {
   c10::IValue* arg = arguments(r, st);
   const at::Tensor &x = arg[0].toTensor(), &w = arg[1].toTensor();
   const int dtype = static_cast<int>(x.scalar_type()), nd = static_cast<int>(x.dim());
-  if (nd < 1 || nd > kMaxRank || w.dim() != 2 || !dtype_is_float(dtype) || w.scalar_type() != x.scalar_type() || x.device() != w.device() ||
-      x.size(nd - 1) != w.size(1) || !x.is_contiguous())
+  if (nd < 1 || nd > kMaxRank || w.dim() != 2 || !dtype_is_float(dtype) || w.scalar_type() != x.scalar_type() ||
+      x.device() != w.device() || x.size(nd - 1) != w.size(1) || !x.is_contiguous())
     return false;
   const int64_t k = w.size(1), n = w.size(0);
   if (k == 0 || x.numel() == 0) return false;
@@ -122,7 +123,8 @@ bool handle_linear(Row& r, torch::jit::Stack& st) {
   call.op = r.op;
   view(x, call.t[2]);
   view(w, call.t[3]);
-  const int64_t as[2] = {m, k}, ast[2] = {k, 1}, bs[2] = {k, n}, bst[2] = {w.stride(1), w.stride(0)}, os[2] = {m, n}, ost[2] = {n, 1};
+  const int64_t as[2] = {m, k}, ast[2] = {k, 1}, bs[2] = {k, n}, bst[2] = {w.stride(1), w.stride(0)}, os[2] = {m, n},
+                ost[2] = {n, 1};
   call.t[2].sizes = as;
   call.t[2].strides = ast;
   call.t[2].ndim = 2;
@@ -158,15 +160,36 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     Handler handler;
   };
   static const Special specials[] = {
-      {"_softmax", handle_softmax}, {"_log_softmax", handle_softmax}, {"_softmax_backward_data", handle_softmax_backward},
-      {"_log_softmax_backward_data", handle_softmax_backward}, {"native_layer_norm", handle_layer_norm},
-      {"native_layer_norm_backward", handle_layer_norm_backward}, {"rms_norm", handle_rms_norm}, {"_fused_rms_norm", handle_rms_norm},
-      {"_fused_rms_norm_backward", handle_rms_norm_backward}, {"fused_add_rms_norm", handle_fused_add_rms_norm},
-      {"gather", handle_gather}, {"index_select", handle_index_select}, {"embedding", handle_embedding},
-      {"embedding_dense_backward", handle_embedding_backward}, {"tril", handle_tri}, {"tril_", handle_tri}, {"triu", handle_tri},
-      {"triu_", handle_tri}, {"arange", handle_arange}, {"copy_", handle_copy_}, {"_to_copy", handle_to_copy}, {"clone", handle_clone},
-      {"fill_", handle_fill_}, {"zero_", handle_fill_}, {"full", handle_full}, {"zeros", handle_full}, {"ones", handle_full},
-      {"cat", handle_cat}, {"stack", handle_cat}, {"linear", handle_linear},
+      {"_softmax", handle_softmax},
+      {"_log_softmax", handle_softmax},
+      {"_softmax_backward_data", handle_softmax_backward},
+      {"_log_softmax_backward_data", handle_softmax_backward},
+      {"native_layer_norm", handle_layer_norm},
+      {"native_layer_norm_backward", handle_layer_norm_backward},
+      {"rms_norm", handle_rms_norm},
+      {"_fused_rms_norm", handle_rms_norm},
+      {"_fused_rms_norm_backward", handle_rms_norm_backward},
+      {"fused_add_rms_norm", handle_fused_add_rms_norm},
+      {"gather", handle_gather},
+      {"index_select", handle_index_select},
+      {"embedding", handle_embedding},
+      {"embedding_dense_backward", handle_embedding_backward},
+      {"tril", handle_tri},
+      {"tril_", handle_tri},
+      {"triu", handle_tri},
+      {"triu_", handle_tri},
+      {"arange", handle_arange},
+      {"copy_", handle_copy_},
+      {"_to_copy", handle_to_copy},
+      {"clone", handle_clone},
+      {"fill_", handle_fill_},
+      {"zero_", handle_fill_},
+      {"full", handle_full},
+      {"zeros", handle_full},
+      {"ones", handle_full},
+      {"cat", handle_cat},
+      {"stack", handle_cat},
+      {"linear", handle_linear},
   };
   for (const Special& s : specials)
     if (base == s.base) return s.handler;

@@ -34,7 +34,8 @@ PyObject* py_table(PyObject*, PyObject*) {
     static const char* const families[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
     for (const Row* r : rows()) {
       const std::string key = r->ns == "aten" ? r->key : r->ns + "::" + r->key;
-      PyObject* t = Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), families[r->op->family], r->op->doc);
+      PyObject* t =
+          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), families[r->op->family], r->op->doc);
       PyList_Append(list, t);
       Py_DECREF(t);
     }
@@ -71,8 +72,9 @@ PyObject* py_stats(PyObject*, PyObject*) {
     for (int d = 0; d < kDevices; d++) {
       const Counters& c = r->counters[d];
       if (c.own.load() == 0 && c.native.load() == 0) continue;
-      PyObject* t = Py_BuildValue("(isLLLL)", r->index, names[d], static_cast<long long>(c.own.load()), static_cast<long long>(c.native.load()),
-                                  static_cast<long long>(c.own_ns.load()), static_cast<long long>(c.native_ns.load()));
+      PyObject* t = Py_BuildValue("(isLLLL)", r->index, names[d], static_cast<long long>(c.own.load()),
+                                  static_cast<long long>(c.native.load()), static_cast<long long>(c.own_ns.load()),
+                                  static_cast<long long>(c.native_ns.load()));
       PyList_Append(list, t);
       Py_DECREF(t);
     }
@@ -147,7 +149,8 @@ PyObject* py_load_backends(PyObject*, PyObject* args) {
       std::vector<std::string> files;
       for (const auto& e : std::filesystem::directory_iterator(dir)) {
         const std::string name = e.path().filename();
-        if (name.rfind("libgems_", 0) == 0 && name.rfind("libgems_core", 0) != 0 && e.path().extension() == ".so") files.push_back(e.path());
+        if (name.rfind("libgems_", 0) == 0 && name.rfind("libgems_core", 0) != 0 && e.path().extension() == ".so")
+          files.push_back(e.path());
       }
       std::sort(files.begin(), files.end());
       for (const std::string& f : files) load_backend(f.c_str());
@@ -206,8 +209,9 @@ PyObject* py_allocator_limit(PyObject*, PyObject* arg) {
 }
 PyObject* py_allocator_stats(PyObject*, PyObject*) {
   const AllocatorStats s = allocator_stats();
-  return Py_BuildValue("{sLsLsLsL}", "cached_bytes", static_cast<long long>(s.cached_bytes), "limit_bytes", static_cast<long long>(s.limit),
-                       "hits", static_cast<long long>(s.hits), "misses", static_cast<long long>(s.misses));
+  return Py_BuildValue("{sLsLsLsL}", "cached_bytes", static_cast<long long>(s.cached_bytes), "limit_bytes",
+                       static_cast<long long>(s.limit), "hits", static_cast<long long>(s.hits), "misses",
+                       static_cast<long long>(s.misses));
 }
 PyObject* py_last_fallback(PyObject*, PyObject*) {
   const char* plan = plan_reason();
@@ -234,7 +238,8 @@ PyMethodDef kMethods[] = {
     {"last_fallback", py_last_fallback, METH_NOARGS, "why the last call of this thread ran natively"},
     {nullptr, nullptr, 0, nullptr},
 };
-PyModuleDef kModule = {PyModuleDef_HEAD_INIT, "flag_gems._C", "FlagGems core and torch binding", -1, kMethods, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef kModule = {
+    PyModuleDef_HEAD_INIT, "flag_gems._C", "FlagGems core and torch binding", -1, kMethods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace gems::torch_binding

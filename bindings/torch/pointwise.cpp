@@ -45,8 +45,8 @@ static bool settle_operands(gems_call& call, const at::Tensor* const* tensors) {
   return true;
 }
 
-bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems_tensor* pars, const at::Tensor* given, bool inplace,
-                   at::Tensor& result) {
+bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems_tensor* pars, const at::Tensor* given,
+                   bool inplace, at::Tensor& result) {
   if (!settle_operands(call, tensors)) return false;
   PointwiseOptions opt;
   opt.default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));

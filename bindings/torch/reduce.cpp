@@ -40,17 +40,19 @@ bool handle_reduce(Row& r, torch::jit::Stack& st) {
   if (r.dtype >= 0 && !a[r.dtype].isNone()) red.dtype = static_cast<int>(a[r.dtype].toInt());
   else if (r.nouts && r.dtype >= 0) red.dtype = static_cast<int>(a[r.outs[0]].toTensor().scalar_type());
   view(self, call.t[call.nout]);
-  if (r.dtype >= 0 && a[r.dtype].isNone() && op_rule(r.op) == rule::same && !self.is_floating_point()) return false;  // mean of integers
+  if (r.dtype >= 0 && a[r.dtype].isNone() && op_rule(r.op) == rule::same && !self.is_floating_point())
+    return false;  // mean of integers
   OutMeta meta[kMaxOuts];
   const int default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (plan_reduce(call, red, default_dtype, meta) != Plan::ok) return false;
-  if (op_rule(r.op) == rule::index && self.scalar_type() == c10::kBool) return false;  // torch's error
+  if (op_rule(r.op) == rule::index && self.scalar_type() == c10::kBool) return false;   // torch's error
   if (op_rule(r.op) == rule::to_float && !dtype_is_float(meta[0].dtype)) return false;  // mean of integers: torch's error
   at::Tensor out[kMaxOuts];
   for (int k = 0; k < call.nout; k++) {
     if (r.nouts) {
       const at::Tensor& given = a[r.outs[k]].toTensor();
-      if (static_cast<int>(given.scalar_type()) != meta[k].dtype || given.device() != self.device() || !fit_out(meta[k], given)) return false;
+      if (static_cast<int>(given.scalar_type()) != meta[k].dtype || given.device() != self.device() || !fit_out(meta[k], given))
+        return false;
       out[k] = given;
     } else {
       out[k] = allocate(meta[k], self.device());

@@ -21,7 +21,9 @@ std::atomic<bool> g_timing{false};
 std::atomic<void (*)(int)> g_recorder{nullptr};
 
 c10::DispatchKey backend_key(int device) { return device == kOnCuda ? c10::DispatchKey::CUDA : c10::DispatchKey::CPU; }
-c10::DispatchKey autograd_key(int device) { return device == kOnCuda ? c10::DispatchKey::AutogradCUDA : c10::DispatchKey::AutogradCPU; }
+c10::DispatchKey autograd_key(int device) {
+  return device == kOnCuda ? c10::DispatchKey::AutogradCUDA : c10::DispatchKey::AutogradCPU;
+}
 
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -108,9 +110,7 @@ std::vector<uint8_t>& registered() {
 }
 std::mutex g_mutex;
 
-bool has_device(int device) {
-  return device == kOnCpu || backend_for(GEMS_CUDA) != nullptr;
-}
+bool has_device(int device) { return device == kOnCpu || backend_for(GEMS_CUDA) != nullptr; }
 
 void capture_native(Row& r, int device) {
   if (r.ns != "aten") return;  // custom operators have no kernel but ours
@@ -170,7 +170,8 @@ void register_rows(const std::vector<uint8_t>& wanted) {
       if (!r->native[d]) continue;  // torch has no such operator on this device: calls keep its own error
       Kept& k = kept()[i];
       if (!k.backend[d].isValid()) k.backend[d] = c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d));
-      if (!register_unboxed(*libs.backend[d], *r, d)) libs.backend[d]->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(k.backend[d]));
+      if (!register_unboxed(*libs.backend[d], *r, d))
+        libs.backend[d]->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(k.backend[d]));
       if (r->implicit[d] && r->autograd[d]) {
         if (!libs.autograd[d]) libs.autograd[d] = library(autograd_key(d));
         if (!k.autograd[d].isValid()) k.autograd[d] = c10::BoxedKernel::makeFromFunctor(std::make_unique<AutogradEntry>(r, d));
@@ -202,7 +203,8 @@ void define_custom_operators() {
       for (Row* r : rows())
         if (r->ns == "flag_gems") {
           r->active.store(true);
-          v->back()->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d))));
+          v->back()->impl(r->key.c_str(), torch::CppFunction::makeFromBoxedKernel(
+                                              c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d))));
         }
     }
     return v;

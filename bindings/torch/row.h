@@ -30,9 +30,9 @@ struct Counters {
 struct Row {
   int index = 0;
   const gems_op_info* op = nullptr;
-  std::string key;       // "add.Tensor"
-  std::string function;  // Python name: "add"
-  std::string ns;        // "aten" or "flag_gems"
+  std::string key;                        // "add.Tensor"
+  std::string function;                   // Python name: "add"
+  std::string ns;                         // "aten" or "flag_gems"
   c10::OperatorHandle* handle = nullptr;  // immortal
   Handler handler = nullptr;
   // CompositeImplicitAutograd without a kernel of the device: needs a second registration at the autograd key
@@ -45,11 +45,11 @@ struct Row {
   // arguments, by position in the schema; -1 = not there
   int nargs = 0, nrets = 0;
   bool inplace = false;
-  int nouts = 0;                   // out= arguments
+  int nouts = 0;  // out= arguments
   int8_t outs[kMaxOuts] = {-1, -1, -1};
   int8_t operand[kMaxOperands] = {-1, -1, -1, -1};
   int8_t par[kMaxPars] = {-1, -1, -1, -1};
-  std::vector<std::string> choices;          // for a str argument
+  std::vector<std::string> choices;             // for a str argument
   double missing[kMaxOperands] = {0, 0, 0, 0};  // value of an operand given as None
   int8_t dim = -1, keepdim = -1, dtype = -1, beta = -1, alpha = -1;
 

@@ -107,8 +107,9 @@ bool handle_softmax_backward(Row& r, torch::jit::Stack& st) {
   call.nin = 2;
   call.npar = 0;
   int dim;
-  if (grad.numel() == 0 || grad.sizes() != y.sizes() || grad.device() != y.device() || !set_compute(call, static_cast<int>(y.scalar_type())) ||
-      !dtype_is_served(static_cast<int>(grad.scalar_type())) || !dtype_is_float(dtype) || !wrap_dim(a[2].toInt(), grad.dim(), dim))
+  if (grad.numel() == 0 || grad.sizes() != y.sizes() || grad.device() != y.device() ||
+      !set_compute(call, static_cast<int>(y.scalar_type())) || !dtype_is_served(static_cast<int>(grad.scalar_type())) ||
+      !dtype_is_float(dtype) || !wrap_dim(a[2].toInt(), grad.dim(), dim))
     return false;
   view(grad, call.t[1]);
   view(y, call.t[2]);
@@ -139,7 +140,8 @@ bool handle_layer_norm(Row& r, torch::jit::Stack& st) {
   call.nout = call.nin = 3;
   call.npar = 1;
   call.par[0].d = a[4].toDouble();
-  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !has_shape_of_row(b, x, axis)) return false;
+  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !has_shape_of_row(b, x, axis))
+    return false;
   view(x, call.t[3]);
   if (!view_optional(w, x, call.t[4]) || !view_optional(b, x, call.t[5])) return false;
   const int param = w.defined() ? static_cast<int>(w.scalar_type()) : b.defined() ? static_cast<int>(b.scalar_type()) : dtype;
@@ -149,7 +151,8 @@ bool handle_layer_norm(Row& r, torch::jit::Stack& st) {
   if (!cpu && param != dtype) return false;
   const int stat = cpu ? param : dtype == GEMS_F64 ? int{GEMS_F64} : int{GEMS_F32};
   const auto ss = stat_shape(x, axis);
-  at::Tensor out = allocate(x.sizes(), dtype, x.device()), mean = allocate(ss, stat, x.device()), rstd = allocate(ss, stat, x.device());
+  at::Tensor out = allocate(x.sizes(), dtype, x.device()), mean = allocate(ss, stat, x.device()),
+             rstd = allocate(ss, stat, x.device());
   writable(out, call.t[0]);
   writable(mean, call.t[1]);
   writable(rstd, call.t[2]);
@@ -164,8 +167,8 @@ bool handle_layer_norm(Row& r, torch::jit::Stack& st) {
 namespace {
 
 // Column sums for the gradients of norm weights: operands grad and x as [M, N], one number a row behind them, outputs [N].
-bool param_grads(const gems_op_info* op, const at::Tensor& grad, const at::Tensor& x, const at::Tensor* stats, int nstats, int axis,
-                 const at::Tensor* outs, int nouts) {
+bool param_grads(const gems_op_info* op, const at::Tensor& grad, const at::Tensor& x, const at::Tensor* stats, int nstats,
+                 int axis, const at::Tensor* outs, int nouts) {
   gems_call call;
   call.op = op;
   call.nout = nouts;
@@ -175,7 +178,8 @@ bool param_grads(const gems_op_info* op, const at::Tensor& grad, const at::Tenso
   int64_t m = 1;
   for (int d = 0; d < axis; d++) m *= x.size(d);
   const int64_t n = x.numel() / m;
-  const int64_t full[2] = {m, n}, full_strides[2] = {n, 1}, stat[2] = {m, 1}, stat_strides[2] = {1, 1}, out[1] = {n}, out_strides[1] = {1};
+  const int64_t full[2] = {m, n}, full_strides[2] = {n, 1}, stat[2] = {m, 1}, stat_strides[2] = {1, 1}, out[1] = {n},
+                out_strides[1] = {1};
   auto reshape = [](gems_tensor& g, const int64_t* sizes, const int64_t* strides, int nd) {
     g.sizes = sizes;
     g.strides = strides;
@@ -219,8 +223,9 @@ bool handle_layer_norm_backward(Row& r, torch::jit::Stack& st) {
   call.nout = 1;
   call.nin = 5;
   call.npar = 0;
-  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !grad.is_contiguous() || !x.is_contiguous() ||
-      !mean.is_contiguous() || !rstd.is_contiguous() || grad.sizes() != x.sizes() || grad.scalar_type() != x.scalar_type())
+  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !grad.is_contiguous() ||
+      !x.is_contiguous() || !mean.is_contiguous() || !rstd.is_contiguous() || grad.sizes() != x.sizes() ||
+      grad.scalar_type() != x.scalar_type())
     return false;
   if (w.defined() && w.scalar_type() != x.scalar_type()) return false;
   at::Tensor gx, gw[2];
@@ -293,9 +298,9 @@ bool handle_rms_norm_backward(Row& r, torch::jit::Stack& st) {
   call.nout = 1;
   call.nin = 4;
   call.npar = 0;
-  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !grad.is_contiguous() || !x.is_contiguous() ||
-      !rstd.is_contiguous() || grad.sizes() != x.sizes() || (w.defined() && w.scalar_type() != x.scalar_type()) ||
-      grad.scalar_type() != x.scalar_type())
+  if (axis < 0 || x.numel() == 0 || !set_compute(call, dtype) || !has_shape_of_row(w, x, axis) || !grad.is_contiguous() ||
+      !x.is_contiguous() || !rstd.is_contiguous() || grad.sizes() != x.sizes() ||
+      (w.defined() && w.scalar_type() != x.scalar_type()) || grad.scalar_type() != x.scalar_type())
     return false;
   at::Tensor gx, gw;
   if (mask.get(0)) {
@@ -330,12 +335,14 @@ bool handle_fused_add_rms_norm(Row& r, torch::jit::Stack& st) {
   const int axis = static_cast<int>(x.dim() - w.dim());
   TORCH_CHECK(axis >= 0 && w.dim() > 0 && x.sizes().slice(axis) == w.sizes(), "fused_add_rms_norm: weight of shape ", w.sizes(),
               " doesn't match the last dimensions of input ", x.sizes());
-  TORCH_CHECK(x.sizes() == residual.sizes(), "fused_add_rms_norm: input ", x.sizes(), " and residual ", residual.sizes(), " differ in shape");
+  TORCH_CHECK(x.sizes() == residual.sizes(), "fused_add_rms_norm: input ", x.sizes(), " and residual ", residual.sizes(),
+              " differ in shape");
   TORCH_CHECK(x.scalar_type() == residual.scalar_type(), "fused_add_rms_norm: input is ", x.scalar_type(), " but residual is ",
               residual.scalar_type());
-  TORCH_CHECK(x.device() == residual.device() && x.device() == w.device(), "fused_add_rms_norm: operands on different devices: ", x.device(), ", ",
-              residual.device(), ", ", w.device());
-  TORCH_CHECK(x.is_floating_point() && set_compute(call, static_cast<int>(x.scalar_type())) && dtype_is_served(static_cast<int>(w.scalar_type())),
+  TORCH_CHECK(x.device() == residual.device() && x.device() == w.device(),
+              "fused_add_rms_norm: operands on different devices: ", x.device(), ", ", residual.device(), ", ", w.device());
+  TORCH_CHECK(x.is_floating_point() && set_compute(call, static_cast<int>(x.scalar_type())) &&
+                  dtype_is_served(static_cast<int>(w.scalar_type())),
               "fused_add_rms_norm: dtype ", x.scalar_type(), " is not supported");
   if (x.numel() > 0) {
     writable(x, call.t[0]);
@@ -367,8 +374,9 @@ bool handle_cumsum(Row& r, torch::jit::Stack& st) {
   call.op = r.op;
   call.nout = call.nin = 1;
   call.npar = 0;
-  if (x.numel() == 0 || dtype == GEMS_BOOL || !dtype_is_served(static_cast<int>(x.scalar_type())) || !dtype_is_served(dtype) || !set_compute(call, dtype) ||
-      !wrap_dim(a[1].toInt(), x.dim(), dim) || (r.inplace && dtype != static_cast<int>(x.scalar_type())))
+  if (x.numel() == 0 || dtype == GEMS_BOOL || !dtype_is_served(static_cast<int>(x.scalar_type())) || !dtype_is_served(dtype) ||
+      !set_compute(call, dtype) || !wrap_dim(a[1].toInt(), x.dim(), dim) ||
+      (r.inplace && dtype != static_cast<int>(x.scalar_type())))
     return false;
   view(x, call.t[1]);
   OutMeta meta;

@@ -70,9 +70,9 @@ at::Tensor make(c10::IntArrayRef sizes, const int64_t* strides, int64_t elements
   DeviceScope scope(static_cast<int>(device.type()), device.index());
   auto storage = c10::make_intrusive<c10::StorageImpl>(c10::StorageImpl::use_byte_size_t(), bytes,
                                                        a->allocate(static_cast<size_t>(bytes)), a, /*resizable=*/true);
-  auto t = at::detail::make_tensor<c10::TensorImpl>(
-      std::move(storage), c10::DispatchKeySet(cpu ? c10::DispatchKey::CPU : c10::DispatchKey::CUDA),
-      c10::scalarTypeToTypeMeta(static_cast<c10::ScalarType>(dtype)));
+  auto t = at::detail::make_tensor<c10::TensorImpl>(std::move(storage),
+                                                    c10::DispatchKeySet(cpu ? c10::DispatchKey::CPU : c10::DispatchKey::CUDA),
+                                                    c10::scalarTypeToTypeMeta(static_cast<c10::ScalarType>(dtype)));
   c10::TensorImpl* impl = t.unsafeGetTensorImpl();
   if (strides) impl->set_sizes_and_strides(sizes, c10::IntArrayRef(strides, sizes.size()));
   else if (sizes.size() != 1 || sizes[0] != 0) impl->set_sizes_contiguous(sizes);
@@ -101,7 +101,9 @@ void* current_stream(int device_type, int device_index) {
     void* lib = dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_NOLOAD);
     return reinterpret_cast<StreamFn>(lib ? dlsym(lib, "aoti_torch_get_current_cuda_stream") : nullptr);
   }();
-  TORCH_CHECK(fn, "flag_gems: libtorch_cuda.so has no aoti_torch_get_current_cuda_stream; remedy: flag_gems.disable(), or torch 2.11 and newer");
+  TORCH_CHECK(fn,
+              "flag_gems: libtorch_cuda.so has no aoti_torch_get_current_cuda_stream; remedy: flag_gems.disable(), or torch 2.11 "
+              "and newer");
   void* s = nullptr;
   fn(device_index, &s);
   return s;
@@ -158,7 +160,8 @@ bool done(gems_status s, const gems_call& call) {
     for (int d = 0; d < t.ndim; d++) text += (d ? "," : "") + std::to_string(t.sizes[d]);
     text += "]";
   }
-  text += std::string(" on ") + (call.t[0].device_type == GEMS_CUDA ? "cuda:" + std::to_string(call.t[0].device_index) : "cpu") + ")";
+  text +=
+      std::string(" on ") + (call.t[0].device_type == GEMS_CUDA ? "cuda:" + std::to_string(call.t[0].device_index) : "cpu") + ")";
   const bool index = std::string(last_error()).find("out of range") != std::string::npos;
   TORCH_CHECK_INDEX(!index, last_error());
   TORCH_CHECK(false, text);

@@ -64,7 +64,8 @@ enum class Kind { tensor, scalar, other };
 bool register_unboxed(torch::Library& lib, Row& row, int device) {
   const auto& schema = row.handle->schema();
   const auto& args = schema.arguments();
-  if (row.handler != &handle_pointwise || row.nouts || row.inplace || schema.returns().size() != 1 || args.size() > 3) return false;
+  if (row.handler != &handle_pointwise || row.nouts || row.inplace || schema.returns().size() != 1 || args.size() > 3)
+    return false;
   if (static_cast<int>(args.size()) != row.op->in + row.op->par) return false;
   Kind kinds[3] = {Kind::other, Kind::other, Kind::other};
   for (size_t i = 0; i < args.size(); i++)
@@ -81,12 +82,16 @@ bool register_unboxed(torch::Library& lib, Row& row, int device) {
   };
   using Keys = c10::DispatchKeySet;
   if (in == 1 && is({T})) return add([r, device](Keys ks, const Tensor& a) { return pointwise<1>(r, device, ks, a); });
-  if (in == 2 && is({T, T})) return add([r, device](Keys ks, const Tensor& a, const Tensor& b) { return pointwise<2>(r, device, ks, a, b); });
+  if (in == 2 && is({T, T}))
+    return add([r, device](Keys ks, const Tensor& a, const Tensor& b) { return pointwise<2>(r, device, ks, a, b); });
   if (in == 2 && is({T, T, S}))
-    return add([r, device](Keys ks, const Tensor& a, const Tensor& b, const Scalar& c) { return pointwise<2>(r, device, ks, a, b, c); });
-  if (in == 2 && is({T, S})) return add([r, device](Keys ks, const Tensor& a, const Scalar& b) { return pointwise<2>(r, device, ks, a, b); });
+    return add(
+        [r, device](Keys ks, const Tensor& a, const Tensor& b, const Scalar& c) { return pointwise<2>(r, device, ks, a, b, c); });
+  if (in == 2 && is({T, S}))
+    return add([r, device](Keys ks, const Tensor& a, const Scalar& b) { return pointwise<2>(r, device, ks, a, b); });
   if (in == 3 && is({T, T, T}))
-    return add([r, device](Keys ks, const Tensor& a, const Tensor& b, const Tensor& c) { return pointwise<3>(r, device, ks, a, b, c); });
+    return add(
+        [r, device](Keys ks, const Tensor& a, const Tensor& b, const Tensor& c) { return pointwise<3>(r, device, ks, a, b, c); });
   return false;
 }
 

@@ -25,7 +25,8 @@ struct Header {
 };
 constexpr char kMagic[8] = {'G', 'E', 'M', 'S', 'K', 'R', 'N', '1'};
 
-uint64_t fnv1a(const void* data, size_t n) {  // against torn and foreign files, not against an adversary: the folder is ours alone
+uint64_t fnv1a(const void* data,
+               size_t n) {  // against torn and foreign files, not against an adversary: the folder is ours alone
   uint64_t h = 1469598103934665603ull;
   for (size_t i = 0; i < n; i++) h = (h ^ static_cast<const unsigned char*>(data)[i]) * 1099511628211ull;
   return h;

@@ -59,7 +59,8 @@ gems_scalar convert_scalar(gems_scalar v, int from, int compute, int via) {
           if (f == f) u = (u + (1u << (drop - 1)) - 1 + (u >> drop & 1u)) >> drop << drop;
           std::memcpy(&f, &u, 4);
         } else if (via == GEMS_F16 && f == f) {
-          f = std::abs(f) >= 65520.f ? (f > 0 ? 1.f : -1.f) * static_cast<float>(1e39) : (f + (f < 0 ? -0.5f : 0.5f)) - (f < 0 ? -0.5f : 0.5f);
+          f = std::abs(f) >= 65520.f ? (f > 0 ? 1.f : -1.f) * static_cast<float>(1e39)
+                                     : (f + (f < 0 ? -0.5f : 0.5f)) - (f < 0 ? -0.5f : 0.5f);
         }
         v.d = f;
         break;
@@ -71,7 +72,8 @@ gems_scalar convert_scalar(gems_scalar v, int from, int compute, int via) {
   if (dtype_is_float(compute)) r.d = dtype_is_float(from) ? v.d : static_cast<double>(v.i);
   else if (compute == GEMS_BOOL) r.i = dtype_is_float(from) ? v.d != 0 : v.i != 0;
   else if (!dtype_is_float(from)) r.i = v.i;
-  else if (v.d >= 9.2233720368547758e18) r.i = compute == GEMS_I32 ? INT32_MAX : INT64_MAX;  // infinities: bounds that weren't given
+  else if (v.d >= 9.2233720368547758e18)
+    r.i = compute == GEMS_I32 ? INT32_MAX : INT64_MAX;  // infinities: bounds that weren't given
   else if (v.d <= -9.2233720368547758e18) r.i = compute == GEMS_I32 ? INT32_MIN : INT64_MIN;
   else r.i = static_cast<int64_t>(v.d);
   return r;
@@ -128,8 +130,9 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
     if (t.flags & GEMS_T_SCALAR) {
       // A 0-d tensor is cast to an integer common dtype before anything else (it wraps), and to a floating one by the operators with
       // an integer form and a factor (add, sub); the others take it in the compute type, as they do numbers.
-      const bool cast = !(t.flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) &&
-                        (!dtype_is_float(common) || (op->par > 0 && declares(op->types, 'l') && call.t[0].device_type == GEMS_CPU));
+      const bool cast =
+          !(t.flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) &&
+          (!dtype_is_float(common) || (op->par > 0 && declares(op->types, 'l') && call.t[0].device_type == GEMS_CPU));
       t.imm = convert_scalar(t.imm, t.dtype, compute, op->nopromote >> k & 1u ? -1 : cast ? common : via);
     } else if (!(t.flags & GEMS_T_ABSENT)) {
       if (!lead) lead = &t;

@@ -50,9 +50,9 @@ typedef struct gems_iter {
  * Only the first nout + nin tensors, npar numbers and ndim entries of `it` are set: the struct isn't cleared. */
 typedef struct gems_call {
   const gems_op_info* op;
-  void* stream;          /* the framework's current stream on the device; NULL on the CPU */
+  void* stream; /* the framework's current stream on the device; NULL on the CPU */
   int32_t nout, nin, npar;
-  int8_t compute;        /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
+  int8_t compute;                 /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
   gems_scalar par[GEMS_MAX_PARS]; /* .d if compute is floating, else .i; families document theirs */
   gems_tensor t[GEMS_MAX_OPERANDS];
   gems_iter it;
@@ -79,10 +79,10 @@ typedef struct gems_host {
 
 typedef struct gems_backend {
   uint32_t abi_version;
-  const char* name;   /* "cpu", "cuda" */
+  const char* name; /* "cpu", "cuda" */
   int32_t device_type;
   const char* op_table; /* hash of the operator table it was built with; NULL when it needs none */
-  int (*score)(void); /* 0: unusable here. Cheap: no device call at import */
+  int (*score)(void);   /* 0: unusable here. Cheap: no device call at import */
   /* Runs the call (asynchronously on its stream). UNSUPPORTED before anything was written. On FAILED last_error() says why. */
   gems_status (*run)(const gems_call* call);
   const char* (*last_error)(void); /* of this thread; also the reason of UNSUPPORTED, never NULL */

@@ -29,10 +29,18 @@ namespace gems {
 
 constexpr int dtype_size(int d) {
   switch (d) {
-    case GEMS_U8: case GEMS_I8: case GEMS_BOOL: return 1;
-    case GEMS_I16: case GEMS_F16: case GEMS_BF16: return 2;
-    case GEMS_I32: case GEMS_F32: case GEMS_C32: return 4;
-    case GEMS_I64: case GEMS_F64: case GEMS_C64: return 8;
+    case GEMS_U8:
+    case GEMS_I8:
+    case GEMS_BOOL: return 1;
+    case GEMS_I16:
+    case GEMS_F16:
+    case GEMS_BF16: return 2;
+    case GEMS_I32:
+    case GEMS_F32:
+    case GEMS_C32: return 4;
+    case GEMS_I64:
+    case GEMS_F64:
+    case GEMS_C64: return 8;
     case GEMS_C128: return 16;
     default: return 0;
   }

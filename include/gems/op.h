@@ -33,14 +33,15 @@ struct decl {
   int in = 1;   // operands (tensors or numbers), in schema order
   int par = 0;  // further numbers of the schema, passed to the functor after the operands
   int out = 1;
-  unsigned nopromote = 0;     // bit k: operand k takes no part in type promotion (the condition of where)
-  const char* types = "fd";   // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
-  const char* choices = "";   // a str argument becomes its position in this blank-separated list ("none tanh")
-  const char* missing = "";   // value of operand k when None was given, blank-separated: "- -inf inf" (clamp)
+  unsigned nopromote = 0;  // bit k: operand k takes no part in type promotion (the condition of where)
+  const char* types =
+      "fd";  // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
+  const char* choices = "";  // a str argument becomes its position in this blank-separated list ("none tanh")
+  const char* missing = "";  // value of operand k when None was given, blank-separated: "- -inf inf" (clamp)
   tol t{1e-6, 1e-7};
   range samples{};
-  const char* roles = "";     // row family: outputs then inputs, r row, v vector shared by all rows, s one number a row
-  const char* schema = "";    // custom operators (flag_gems::...): the full schema text
+  const char* roles = "";   // row family: outputs then inputs, r row, v vector shared by all rows, s one number a row
+  const char* schema = "";  // custom operators (flag_gems::...): the full schema text
   const char* doc = "";
 };
 

@@ -18,8 +18,12 @@ typedef int i32;
 typedef unsigned int u32;
 
 // 16-bit floats in memory. Arithmetic happens in float after `to<float>`.
-struct bf16 { unsigned short bits; };
-struct f16 { unsigned short bits; };
+struct bf16 {
+  unsigned short bits;
+};
+struct f16 {
+  unsigned short bits;
+};
 
 template <class T, class U> struct same_type { static constexpr bool value = false; };
 template <class T> struct same_type<T, T> { static constexpr bool value = true; };
@@ -42,8 +46,16 @@ GEMS_FN bf16 float_to_bf16(float x) {
   return bf16{(unsigned short)(x != x ? 0x7fc0u : r)};
 }
 #if GEMS_DEVICE
-GEMS_FN float f16_to_float(f16 x) { float r; asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(x.bits)); return r; }
-GEMS_FN f16 float_to_f16(float x) { f16 r; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r.bits) : "f"(x)); return r; }
+GEMS_FN float f16_to_float(f16 x) {
+  float r;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(x.bits));
+  return r;
+}
+GEMS_FN f16 float_to_f16(float x) {
+  f16 r;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r.bits) : "f"(x));
+  return r;
+}
 #else
 // Branch-free integer forms: they vectorise in every unit, F16C or not.
 GEMS_FN float f16_to_float(f16 x) {

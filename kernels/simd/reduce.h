@@ -3,9 +3,15 @@
 #pragma once
 #include "kernels/simd/lanes.h"
 
-template <class F> concept has_index = requires { requires F::with_index; };
+template <class F>
+concept has_index = requires {
+  requires F::with_index;
+};
 // The result depends only on which elements aren't zero (any, all): the functor says `truth = true` and also runs on bytes 0 and 1.
-template <class F> concept is_truth = requires { requires F::truth; };
+template <class F>
+concept is_truth = requires {
+  requires F::truth;
+};
 
 // What map() sees of element i: e(k) = input k there.
 template <class A> struct ReduceElement {
@@ -39,8 +45,9 @@ template <class F, class A, int I, int O, int o> GEMS_FN A reduce_row(const A* c
   constexpr size_t block = 128 * kLanes<A>;
   const A identity = F::template identity<A>();
   auto part = [&](size_t at, size_t len) GEMS_LAMBDA_INLINE {
-    return fold(len, identity, [&](size_t i) GEMS_LAMBDA_INLINE { return contribution<F, A, I, O, o>(in, at + i); },
-                [](A a, A b) GEMS_LAMBDA_INLINE { return F::template combine<A>(a, b); });
+    return fold(
+        len, identity, [&](size_t i) GEMS_LAMBDA_INLINE { return contribution<F, A, I, O, o>(in, at + i); },
+        [](A a, A b) GEMS_LAMBDA_INLINE { return F::template combine<A>(a, b); });
   };
   A stack[48];
   int depth = 0;
@@ -49,14 +56,16 @@ template <class F, class A, int I, int O, int o> GEMS_FN A reduce_row(const A* c
     const size_t len = n - at < block ? n - at : block;
     stack[depth++] = part(at, len);
     at += len;
-    for (size_t c = ++count; !(c & 1) && depth > 1; c >>= 1, depth--) stack[depth - 2] = F::template combine<A>(stack[depth - 2], stack[depth - 1]);
+    for (size_t c = ++count; !(c & 1) && depth > 1; c >>= 1, depth--)
+      stack[depth - 2] = F::template combine<A>(stack[depth - 2], stack[depth - 1]);
   } while (at < n);
   for (; depth > 1; depth--) stack[depth - 2] = F::template combine<A>(stack[depth - 2], stack[depth - 1]);
   return stack[0];
 }
 
-template <class F, class A, int I, int O>
-__attribute__((flatten)) static void reduce_inner(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t, void* const* acc) {
+template <class F, class A, int I, int O> __attribute__((flatten)) static void reduce_inner(const void* const* in,
+                                                                                            const ptrdiff_t* step, size_t rows,
+                                                                                            size_t n, int64_t, void* const* acc) {
   for (size_t r = 0; r < rows; r++) {
     const A* p[I];
     for (int k = 0; k < I; k++) p[k] = (const A*)in[k] + (ptrdiff_t)r * step[k];
@@ -64,14 +73,15 @@ __attribute__((flatten)) static void reduce_inner(const void* const* in, const p
   }
 }
 
-template <class F, class A, int I, int O>
-__attribute__((flatten)) static void reduce_outer(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t, void* const* acc) {
+template <class F, class A, int I, int O> __attribute__((flatten)) static void reduce_outer(const void* const* in,
+                                                                                            const ptrdiff_t* step, size_t rows,
+                                                                                            size_t n, int64_t, void* const* acc) {
   each_output<O>([&](auto output) GEMS_LAMBDA_INLINE {
     constexpr int o = output.value;
     A* a = (A*)acc[o];
     for (size_t j = 0; j < n; j++) a[j] = F::template identity<A>();
     size_t r = 0;
-    auto row = [&](size_t i, const A* (&p)[I]) GEMS_LAMBDA_INLINE {
+    auto row = [&](size_t i, const A*(&p)[I]) GEMS_LAMBDA_INLINE {
       for (int k = 0; k < I; k++) p[k] = (const A*)in[k] + (ptrdiff_t)i * step[k];
     };
     auto add = [](A x, A y) GEMS_LAMBDA_INLINE { return F::template combine<A>(x, y); };
@@ -102,7 +112,8 @@ __attribute__((flatten)) static void reduce_outer(const void* const* in, const p
   });
 }
 
-template <class F, class A, int O> __attribute__((flatten)) static void reduce_combine(void* const* acc, const void* const* x, size_t n) {
+template <class F, class A, int O>
+__attribute__((flatten)) static void reduce_combine(void* const* acc, const void* const* x, size_t n) {
   for (int o = 0; o < O; o++) {
     A* a = (A*)acc[o];
     const A* b = (const A*)x[o];
@@ -119,8 +130,9 @@ template <class F, class A, int O> __attribute__((flatten)) static void reduce_f
 }
 
 // ---- with an index: the best value by vectors, block by block; only a block that improves on it is searched for the position ----
-template <class F, class A>
-__attribute__((flatten)) static void index_inner(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t base, void* const* acc) {
+template <class F, class A> __attribute__((flatten)) static void index_inner(const void* const* in, const ptrdiff_t* step,
+                                                                             size_t rows, size_t n, int64_t base,
+                                                                             void* const* acc) {
   constexpr size_t block = 1024;
   for (size_t r = 0; r < rows; r++) {
     const A* x = (const A*)in[0] + (ptrdiff_t)r * step[0];
@@ -129,8 +141,9 @@ __attribute__((flatten)) static void index_inner(const void* const* in, const pt
     for (size_t at = 0; at < n; at += block) {
       const A* y = x + at;
       const size_t len = n - at < block ? n - at : block;
-      const A m = fold(len, y[0], [&](size_t i) GEMS_LAMBDA_INLINE { return y[i]; },
-                       [](A a, A b) GEMS_LAMBDA_INLINE { return F::template better<A>(b, a) ? b : a; });
+      const A m = fold(
+          len, y[0], [&](size_t i) GEMS_LAMBDA_INLINE { return y[i]; },
+          [](A a, A b) GEMS_LAMBDA_INLINE { return F::template better<A>(b, a) ? b : a; });
       if (at && !F::template better<A>(m, best)) continue;
       size_t i = 0;
       for (; i + 64 <= len; i += 64) {  // nothing is better than m, so m isn't better than its equals only
@@ -150,8 +163,9 @@ __attribute__((flatten)) static void index_inner(const void* const* in, const pt
 template <class A> struct row_number { typedef gems::i64 type; };  // as wide as the value, so that both fill the same lanes
 template <> struct row_number<float> { typedef gems::i32 type; };
 
-template <class F, class A>
-__attribute__((flatten)) static void index_outer(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t base, void* const* acc) {
+template <class F, class A> __attribute__((flatten)) static void index_outer(const void* const* in, const ptrdiff_t* step,
+                                                                             size_t rows, size_t n, int64_t base,
+                                                                             void* const* acc) {
   typedef typename row_number<A>::type N;
   N where[GEMS_REDUCE_TILE];
   A* best = (A*)acc[0];

@@ -27,8 +27,12 @@ template <class T, int I, int O> struct Row {
     size_t at = 0;
     do {
       const size_t len = a.n - at < block ? a.n - at : block;
-      const T part = fold(len, T(0), [&](size_t i) GEMS_LAMBDA_INLINE { return f(RowElement<T, I>{in, at + i}); },
-                          [](T x, T y) GEMS_LAMBDA_INLINE { return x + y; });
+      const T part = fold(
+          len, T(0),
+          [&](size_t i) GEMS_LAMBDA_INLINE {
+            return f(RowElement<T, I>{in, at + i});
+          },
+          [](T x, T y) GEMS_LAMBDA_INLINE { return x + y; });
       total += (double)part;
       at += len;
     } while (at < a.n);
@@ -36,8 +40,12 @@ template <class T, int I, int O> struct Row {
   }
   // NaN may come through or not: what is computed from the row's values with it becomes NaN anyway.
   template <class G> GEMS_FN T max(G f) const {
-    return fold(a.n, gems::lowest<T>(), [&](size_t i) GEMS_LAMBDA_INLINE { return f(RowElement<T, I>{in, i}); },
-                [](T x, T y) GEMS_LAMBDA_INLINE { return x > y ? x : y; });
+    return fold(
+        a.n, gems::lowest<T>(),
+        [&](size_t i) GEMS_LAMBDA_INLINE {
+          return f(RowElement<T, I>{in, i});
+        },
+        [](T x, T y) GEMS_LAMBDA_INLINE { return x > y ? x : y; });
   }
   // sum(f), and from now on e(k) is f(e) as computed.
   template <class G> GEMS_FN T sum_keep(int k, G f) {
@@ -48,7 +56,8 @@ template <class T, int I, int O> struct Row {
       const size_t len = a.n - at < block ? a.n - at : block;
       T* to = keep + at;
       map_block(to, len, [&](size_t i) GEMS_LAMBDA_INLINE { return f(RowElement<T, I>{in, at + i}); });
-      total += (double)fold(len, T(0), [&](size_t i) GEMS_LAMBDA_INLINE { return to[i]; }, [](T x, T y) GEMS_LAMBDA_INLINE { return x + y; });
+      total += (double)fold(
+          len, T(0), [&](size_t i) GEMS_LAMBDA_INLINE { return to[i]; }, [](T x, T y) GEMS_LAMBDA_INLINE { return x + y; });
     }
     in[k] = keep;
     return (T)total;

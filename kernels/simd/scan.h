@@ -11,7 +11,9 @@ template <class T, int L> struct vector_of { typedef T type __attribute__((vecto
 
 // One register: log2(L) shifted additions. The carry takes part in one addition a register only, so that its chain costs one latency
 // for L elements instead of one an element.
-template <class F, class T> __attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* in, T* out, size_t n, typename carry_type<T>::type carry) {
+template <class F, class T>
+__attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* in, T* out, size_t n,
+                                                                      typename carry_type<T>::type carry) {
   typedef typename carry_type<T>::type W;
   constexpr int L = kLanes<W>;
   typedef register_of<W> V;
@@ -43,7 +45,9 @@ template <class F, class T> __attribute__((flatten)) static typename carry_type<
   return carry;
 }
 #else
-template <class F, class T> __attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* in, T* out, size_t n, typename carry_type<T>::type carry) {
+template <class F, class T>
+__attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* in, T* out, size_t n,
+                                                                      typename carry_type<T>::type carry) {
   typedef typename carry_type<T>::type W;
   for (size_t i = 0; i < n; i++) {
     carry = F::template combine<W>(carry, (W)in[i]);
@@ -53,13 +57,15 @@ template <class F, class T> __attribute__((flatten)) static typename carry_type<
 }
 #endif
 
-template <class F, class T> static void scan_inner(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n, void* carry_) {
+template <class F, class T>
+static void scan_inner(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n, void* carry_) {
   auto carry = (typename carry_type<T>::type*)carry_;
   for (size_t r = 0; r < rows; r++)
     carry[r] = scan_row<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
 }
-template <class F, class T>
-__attribute__((flatten)) static void scan_outer(const void* in_, ptrdiff_t in_step, void* out_, ptrdiff_t out_step, size_t rows, size_t n, void* carry_) {
+template <class F, class T> __attribute__((flatten)) static void scan_outer(const void* in_, ptrdiff_t in_step, void* out_,
+                                                                            ptrdiff_t out_step, size_t rows, size_t n,
+                                                                            void* carry_) {
   typedef typename carry_type<T>::type W;
   W* carry = (W*)carry_;
   for (size_t r = 0; r < rows; r++) {
@@ -73,8 +79,8 @@ __attribute__((flatten)) static void scan_outer(const void* in_, ptrdiff_t in_st
     }
   }
 }
-template <class F, class T>
-__attribute__((flatten)) static void scan_carry(const void* in, ptrdiff_t, void*, ptrdiff_t, size_t rows, size_t n, void* carry_) {
+template <class F, class T> __attribute__((flatten)) static void scan_carry(const void* in, ptrdiff_t, void*, ptrdiff_t,
+                                                                            size_t rows, size_t n, void* carry_) {
   typedef typename carry_type<T>::type W;
   W* carry = (W*)carry_;
   if (rows == 0)
@@ -82,21 +88,23 @@ __attribute__((flatten)) static void scan_carry(const void* in, ptrdiff_t, void*
   else
     for (size_t j = 0; j < n; j++) carry[j] = F::template combine<W>(carry[j], ((const W*)in)[j]);
 }
-template <class F, class T>
-__attribute__((flatten)) static void scan_total(const void* in_, ptrdiff_t in_step, void*, ptrdiff_t, size_t rows, size_t n, void* carry_) {
+template <class F, class T> __attribute__((flatten)) static void scan_total(const void* in_, ptrdiff_t in_step, void*, ptrdiff_t,
+                                                                            size_t rows, size_t n, void* carry_) {
   typedef typename carry_type<T>::type W;
   W* carry = (W*)carry_;
   for (size_t r = 0; r < rows; r++) {
     const T* in = (const T*)in_ + (ptrdiff_t)r * in_step;
-    carry[r] = F::template combine<W>(carry[r], fold(n, F::template identity<W>(), [&](size_t i) GEMS_LAMBDA_INLINE { return (W)in[i]; },
-                                                     [](W x, W y) GEMS_LAMBDA_INLINE { return F::template combine<W>(x, y); }));
+    carry[r] =
+        F::template combine<W>(carry[r], fold(
+                                             n, F::template identity<W>(), [&](size_t i) GEMS_LAMBDA_INLINE { return (W)in[i]; },
+                                             [](W x, W y) GEMS_LAMBDA_INLINE { return F::template combine<W>(x, y); }));
   }
 }
 
 template <class F, class T> constexpr void add_scan(gems_any_fn (&fn)[GEMS_CELL_KINDS]) {
   fn[GEMS_SCAN_INNER] = (gems_any_fn)scan_inner<F, T>;
   fn[GEMS_SCAN_OUTER] = (gems_any_fn)scan_outer<F, T>;
-    fn[GEMS_SCAN_TOTAL] = (gems_any_fn)scan_total<F, T>;
+  fn[GEMS_SCAN_TOTAL] = (gems_any_fn)scan_total<F, T>;
   fn[GEMS_SCAN_CARRY] = (gems_any_fn)scan_carry<F, T>;
 }
 template <class F> constexpr gems_cpu_cells scan_cells() {

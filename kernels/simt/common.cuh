@@ -11,9 +11,7 @@ template <> struct stored<bool> { typedef unsigned char type; };
 template <class T> using stored_t = typename stored<T>::type;
 
 // N adjacent elements that move in one access of up to 16 bytes.
-template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vec {
-  stored_t<T> v[N];
-};
+template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vec { stored_t<T> v[N]; };
 
 // N elements of T that only move: words, so that bytes aren't taken apart.
 template <int BYTES> struct word { typedef u32 type; };

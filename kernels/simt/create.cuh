@@ -28,10 +28,10 @@ template <class T, class C, int BLOCK, int E> GEMS_FN void arange(const ArangeAr
 }
 
 template <int D> struct TriangleArgs {
-  u64 slot[2];        // out, in
+  u64 slot[2];  // out, in
   i64 diagonal;
   u32 vectors, unused;
-  Div size[D];        // innermost first, in vectors: columns, rows, further dimensions
+  Div size[D];  // innermost first, in vectors: columns, rows, further dimensions
   int stride[D][2];
 };
 

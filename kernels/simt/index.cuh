@@ -51,7 +51,7 @@ template <class T, class Index, int BLOCK, int E, int U, int D> GEMS_FN void ind
 // ---- gradient of embedding: deterministic, sums in float or double, rounded once ----
 
 struct EmbeddingGradArgs {
-  u64 slot[3];      // gradient of the table [rows, width], gradient of the output [n, width], index [n]
+  u64 slot[3];  // gradient of the table [rows, width], gradient of the output [n, width], index [n]
   i64 rows, width, padding;
   u32 n, unused;
 };

@@ -19,9 +19,9 @@ struct MatmulArgs {
 
 // How an operand lies in memory. The tile in shared memory keeps its direction: bit 0 says "k isn't the contiguous one".
 enum MatmulLayout {
-  kAlongK = 0,     // stride 1 along k, rows aligned to 16 bytes
-  kAcrossK = 1,    // stride 1 along m or n, likewise aligned
-  kGatherK = 2,    // any strides, element by element; neighbouring threads go along k
+  kAlongK = 0,   // stride 1 along k, rows aligned to 16 bytes
+  kAcrossK = 1,  // stride 1 along m or n, likewise aligned
+  kGatherK = 2,  // any strides, element by element; neighbouring threads go along k
   kGatherMN = 3
 };
 

@@ -73,14 +73,14 @@ template <class T, int MN, int BK, int LAYOUT, int THREADS> struct TileWalk {
   static constexpr int kPack = 16 / sizeof(T), kPacks = (kAlong ? BK : MN) / kPack, kLines = kAlong ? MN : BK;
   static constexpr int kStep = THREADS / kPacks, kEach = kLines / kStep;
   static_assert(kStep * kPacks == THREADS && kEach * kStep == kLines);
-  const T* at;       // of the first line's pack
-  i64 line_step;     // elements from one of this thread's lines to its next
-  i64 step, forward; // within a pack; to the next tile
-  int line, pack;    // first of this thread, in the tile
-  int k_left;        // k of this thread's first element to the end of the matrix
-  int mn_left;       // likewise of m or n
+  const T* at;        // of the first line's pack
+  i64 line_step;      // elements from one of this thread's lines to its next
+  i64 step, forward;  // within a pack; to the next tile
+  int line, pack;     // first of this thread, in the tile
+  int k_left;         // k of this thread's first element to the end of the matrix
+  int mn_left;        // likewise of m or n
   GEMS_FN TileWalk(const T* base, i64 s_mn, i64 s_k, int mn0, int k0, int mn_end, int k_end) {
-    if (kAligned) (kAlong ? s_k : s_mn) = 1;  // also where that dimension has one element and any stride
+    if (kAligned) (kAlong ? s_k : s_mn) = 1;        // also where that dimension has one element and any stride
     const u32 thread = (u32)from_here(thread_x());  // worked out again for each of a batch instead of kept in registers
     line = (int)(thread / kPacks);
     pack = (int)(thread % kPacks);

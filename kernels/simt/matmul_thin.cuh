@@ -229,7 +229,7 @@ template <class T, class F, bool SPLIT> GEMS_FN void matmul_thin(const MatmulArg
     const T* const b = static_cast<const T*>(p.b) + z * p.b_z;
     F f;
     f.clear();
-    int unit = (int)block_x() / split, k = begin;       // of the stage that is worked on next
+    int unit = (int)block_x() / split, k = begin;  // of the stage that is worked on next
     int load_unit = unit, load_k = begin;          // of the stage that is loaded next
     const auto load = [&](typename F::Stage& s) {
       if (load_unit >= units) return;

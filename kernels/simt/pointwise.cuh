@@ -71,16 +71,16 @@ struct Inputs<F, C, E, U, ints<K...>, ints<P...>, In<T, M>...> : Operand<K, T, M
     (Operand<K, T, M, C, E, U>::shift(), ...);
   }
 };
-template <class F, class C, int E, int U, class... I>
-using InputsOf = Inputs<F, C, E, U, typename make_ints<sizeof...(I)>::type, typename make_ints<F::decl.par>::type, I...>;
+template <class F, class C, int E, int U, class... I> using InputsOf =
+    Inputs<F, C, E, U, typename make_ints<sizeof...(I)>::type, typename make_ints<F::decl.par>::type, I...>;
 
 // ---- contiguous ----
 
 template <int N, int P> struct ContiguousArgs {
-  u64 slot[N];             // address of operand k, or the number
+  u64 slot[N];  // address of operand k, or the number
   u64 par[P > 0 ? P : 1];
-  i64 n;                   // elements
-  u32 tile, unused;        // vectors of one block: BLOCK for small calls, BLOCK * U for large ones
+  i64 n;             // elements
+  u32 tile, unused;  // vectors of one block: BLOCK for small calls, BLOCK * U for large ones
 };
 
 template <class F, class C, int BLOCK, int E, int U, class O, class... I>
@@ -150,8 +150,8 @@ template <int N, int P, int D> struct TransposedArgs {
   u64 slot[N];
   u64 par[P > 0 ? P : 1];
   u32 nx, ny, tiles_x, tiles_y, group, unused;
-  int pitch[N];           // stride along y; of turned inputs along x
-  u32 size[D];            // further dimensions, innermost first
+  int pitch[N];  // stride along y; of turned inputs along x
+  u32 size[D];   // further dimensions, innermost first
   int stride[D][N];
 };
 
@@ -190,7 +190,8 @@ GEMS_FN void transposed(const TransposedArgs<1 + sizeof...(I), F::decl.par, D>& 
   in.each([&](auto& op, int k, int mode) {
 #pragma unroll
     for (int j = 0; j < E; j++) {
-      const int at = mode == kTurned ? (int)(x + j) * a.pitch[k] + (int)y : (int)(y + j) * a.pitch[k] + (mode == kSplat ? 0 : (int)x);
+      const int at =
+          mode == kTurned ? (int)(x + j) * a.pitch[k] + (int)y : (int)(y + j) * a.pitch[k] + (mode == kSplat ? 0 : (int)x);
       op.load(j, offset[k] + at);
     }
   });
@@ -219,7 +220,8 @@ GEMS_FN void tiled(const TransposedArgs<1 + sizeof...(I), F::decl.par, D>& a) {
     for (int j = 0; j < U; j++) {
       const u32 x = tx * 32 + (mode == kTurned ? warp + 8 * j : lane), y = ty * 32 + (mode == kTurned ? lane : warp + 8 * j);
       if (x >= a.nx || y >= a.ny) continue;
-      op.load(j, offset[k] + (mode == kTurned ? (int)x * a.pitch[k] + (int)y : (int)y * a.pitch[k] + (mode == kSplat ? 0 : (int)x)));
+      op.load(j,
+              offset[k] + (mode == kTurned ? (int)x * a.pitch[k] + (int)y : (int)y * a.pitch[k] + (mode == kSplat ? 0 : (int)x)));
     }
   });
   in.each([&]<int K, class T, int M>(Operand<K, T, M, C, 1, U>& op, int, int) {

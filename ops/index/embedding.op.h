@@ -1,5 +1,5 @@
 #include "kernels/lang/lang.h"
 struct embedding {
-  static constexpr gems::decl decl{.aten = "embedding", .fam = gems::family::index, .in = 2, .types = "",
-                                   .doc = "rows of the weight, one for each index"};
+  static constexpr gems::decl decl{
+      .aten = "embedding", .fam = gems::family::index, .in = 2, .types = "", .doc = "rows of the weight, one for each index"};
 };

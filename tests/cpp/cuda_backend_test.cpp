@@ -41,7 +41,8 @@ void cache_store(const char* key, const void* data, size_t size) {
 const char* source_name(int i) {  // the tree's files, as the embedded ones are named
   static const std::vector<std::string> names = [] {
     std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
-    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"}) v.push_back(std::string("kernels/") + n);
+    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"})
+      v.push_back(std::string("kernels/") + n);
     for (int k = 0; k < op_count(); k++) v.push_back(op_at(k)->header);
     return v;
   }();
@@ -279,7 +280,8 @@ TEST_F(CudaBackend, HostCostOfAWarmCall) {
   measure("silu, contiguous", silu);
   const int64_t sizes[2] = {64, 4096}, dense[2] = {4096, 1}, row[2] = {0, 1};
   Call wide("add", 64 * 4096);
-  for (int k = 0; k < 3; k++) wide.c.t[k].sizes = sizes, wide.c.t[k].strides = k == 2 ? row : dense, wide.c.t[k].ndim = 2, wide.c.t[k].flags = 0;
+  for (int k = 0; k < 3; k++)
+    wide.c.t[k].sizes = sizes, wide.c.t[k].strides = k == 2 ? row : dense, wide.c.t[k].ndim = 2, wide.c.t[k].flags = 0;
   ASSERT_EQ(build_pointwise(wide.c), Plan::ok);
   measure("add, broadcast row", wide);
 }

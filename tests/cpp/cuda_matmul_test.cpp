@@ -26,7 +26,10 @@ using namespace gems::cuda;
 using simt::MatmulArgs;
 
 // ---- kernels that the cases below want, by the text that the planner would compile ----
-#define KERNEL(...) {"gems::simt::" #__VA_ARGS__ "(a);", [](const MatmulArgs& a) { gems::simt::__VA_ARGS__(a); }}
+#define KERNEL(...)                                                                             \
+  {                                                                                             \
+    "gems::simt::" #__VA_ARGS__ "(a);", [](const MatmulArgs& a) { gems::simt::__VA_ARGS__(a); } \
+  }
 const std::map<std::string, void (*)(const MatmulArgs&)> kKernels = {
     KERNEL(matmul_thin<gems::bf16, gems::simt::ThinTensorAlongK<gems::bf16, true>, false>),
     KERNEL(matmul_thin<gems::bf16, gems::simt::ThinTensorAlongK<gems::bf16, true>, true>),

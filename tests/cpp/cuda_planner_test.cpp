@@ -119,8 +119,9 @@ const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSour
   const std::string stem = dir.path + "/" + std::to_string(dir.units++);
   // The sources come from the tree; the prelude goes first, so that nothing of the standard library lands in a namespace.
   std::ofstream(stem + ".cpp") << kPrelude << unit_text(src) << "#define ARGS " << src.args_type << kEpilogue;
-  const std::string command = std::string(GEMS_CXX) + " -std=c++20 -O0 -w -shared -fPIC -pthread -I" GEMS_SOURCE_DIR " -I" GEMS_SOURCE_DIR
-                              "/include " + stem + ".cpp -o " + stem + ".so";
+  const std::string command = std::string(GEMS_CXX) +
+                              " -std=c++20 -O0 -w -shared -fPIC -pthread -I" GEMS_SOURCE_DIR " -I" GEMS_SOURCE_DIR "/include " +
+                              stem + ".cpp -o " + stem + ".so";
   void* lib = std::system(command.c_str()) == 0 ? dlopen((stem + ".so").c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   EXPECT_NE(lib, nullptr) << src.body;
   if (!lib) return nullptr;
@@ -130,7 +131,8 @@ const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSour
   k->label = g_last_body = src.body;
   return (g_kernels[{key.w[0], key.w[1], key.w[2]}] = std::move(k)).get();
 }
-gems_status launch(const gems_call*, const Kernel* k, unsigned gx, unsigned gy, unsigned, unsigned block, unsigned, const void* args) {
+gems_status launch(const gems_call*, const Kernel* k, unsigned gx, unsigned gy, unsigned, unsigned block, unsigned,
+                   const void* args) {
   const auto* h = static_cast<const HostKernel*>(k);
   return h->run(args, gx, gy, block, h->threads) ? GEMS_OK : failed("trap");
 }
@@ -140,10 +142,9 @@ gems_status unsupported(const char* reason) {
 }
 gems_status failed(const std::string&) { return GEMS_FAILED; }
 const char* cuda_type(int dtype) {
-  static const std::map<int, const char*> names{{GEMS_U8, "unsigned char"}, {GEMS_I8, "signed char"}, {GEMS_I16, "short"},
-                                                {GEMS_I32, "int"},          {GEMS_I64, "gems::i64"},  {GEMS_F16, "gems::f16"},
-                                                {GEMS_BF16, "gems::bf16"},  {GEMS_F32, "float"},      {GEMS_F64, "double"},
-                                                {GEMS_BOOL, "bool"}};
+  static const std::map<int, const char*> names{
+      {GEMS_U8, "unsigned char"}, {GEMS_I8, "signed char"},  {GEMS_I16, "short"}, {GEMS_I32, "int"},    {GEMS_I64, "gems::i64"},
+      {GEMS_F16, "gems::f16"},    {GEMS_BF16, "gems::bf16"}, {GEMS_F32, "float"}, {GEMS_F64, "double"}, {GEMS_BOOL, "bool"}};
   return names.at(dtype);
 }
 
@@ -278,8 +279,8 @@ int64_t offset_of(const Tensor& t, const Ints& sizes, int64_t i) {
 int64_t count(const Ints& sizes) { return std::accumulate(sizes.begin(), sizes.end(), (int64_t)1, std::multiplies<>()); }
 
 // Runs `op` on the planner and compares with f, element by element; bytes of the output's memory that aren't elements must stay.
-void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std::function<double(const double*)> f, const char* expect_body,
-           std::vector<double> par = {}) {
+void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std::function<double(const double*)> f,
+           const char* expect_body, std::vector<double> par = {}) {
   SCOPED_TRACE(std::string(op) + " " + expect_body);
   gems_call c{};
   c.op = op_find(op);
@@ -302,7 +303,8 @@ void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std:
   const int64_t n = count(out.sizes);
   for (int64_t i = 0; i < n; i++) {
     double x[8];
-    for (size_t k = 0; k < in.size(); k++) x[k] = in[k].number ? in[k].value : load(in[k].dtype, in[k].at(offset_of(in[k], out.sizes, i)));
+    for (size_t k = 0; k < in.size(); k++)
+      x[k] = in[k].number ? in[k].value : load(in[k].dtype, in[k].at(offset_of(in[k], out.sizes, i)));
     values.push_back(f(x));
   }
   for (int64_t i = 0; i < n; i++) store(out.dtype, copy.at(offset_of(out, out.sizes, i)), values[i]);
@@ -314,7 +316,8 @@ void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std:
   for (int64_t i = 0; i < n && shown < 5; i++) {
     const int64_t at = offset_of(out, out.sizes, i);
     const double got = load(out.dtype, out.at(at));
-    if (got != load(out.dtype, copy.at(at))) ADD_FAILURE() << "element " << i << ": " << got << ", expected " << values[i], shown++;
+    if (got != load(out.dtype, copy.at(at)))
+      ADD_FAILURE() << "element " << i << ": " << got << ", expected " << values[i], shown++;
   }
   if (!shown) ADD_FAILURE() << "memory outside of the output was written";
 }
@@ -324,15 +327,20 @@ double same(const double* x) { return x[0]; }
 
 TEST(CudaPointwise, Contiguous) {
   for (int64_t n : {1, 7, 8, 255, 4099, 20000})  // tails, one vector, large
-    check("add", GEMS_F32, tensor(GEMS_BF16, {n}), {tensor(GEMS_BF16, {n}), tensor(GEMS_BF16, {n})}, add, "contiguous<op::add, float, 256, 8, 2", {2});
+    check("add", GEMS_F32, tensor(GEMS_BF16, {n}), {tensor(GEMS_BF16, {n}), tensor(GEMS_BF16, {n})}, add,
+          "contiguous<op::add, float, 256, 8, 2", {2});
   check("add", GEMS_F32, tensor(GEMS_F32, {}), {tensor(GEMS_F32, {}), tensor(GEMS_F32, {})}, add, "", {2});
-  check("add", GEMS_I64, tensor(GEMS_I64, {1001}), {tensor(GEMS_I64, {1001}), number(GEMS_I64, 5)}, add, "contiguous<op::add, gems::i64, 256, 2", {2});
-  check("add", GEMS_F32, tensor(GEMS_F32, {9001}), {tensor(GEMS_F32, {9001}), number(GEMS_F64, 1.5)}, add, "contiguous<op::add, float, 256, 4", {2});
+  check("add", GEMS_I64, tensor(GEMS_I64, {1001}), {tensor(GEMS_I64, {1001}), number(GEMS_I64, 5)}, add,
+        "contiguous<op::add, gems::i64, 256, 2", {2});
+  check("add", GEMS_F32, tensor(GEMS_F32, {9001}), {tensor(GEMS_F32, {9001}), number(GEMS_F64, 1.5)}, add,
+        "contiguous<op::add, float, 256, 4", {2});
 }
 
 TEST(CudaPointwise, MisalignedAddressesGetNarrowerVectors) {
-  check("add", GEMS_F32, tensor(GEMS_BF16, {999}), {tensor(GEMS_BF16, {999}, {}, 4), tensor(GEMS_BF16, {999})}, add, "256, 4, ", {2});
-  check("add", GEMS_F32, tensor(GEMS_BF16, {999}, {}, 1), {tensor(GEMS_BF16, {999}), tensor(GEMS_BF16, {999})}, add, "256, 1, ", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {999}), {tensor(GEMS_BF16, {999}, {}, 4), tensor(GEMS_BF16, {999})}, add, "256, 4, ",
+        {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {999}, {}, 1), {tensor(GEMS_BF16, {999}), tensor(GEMS_BF16, {999})}, add, "256, 1, ",
+        {2});
 }
 
 TEST(CudaPointwise, InPlace) {
@@ -343,35 +351,48 @@ TEST(CudaPointwise, InPlace) {
 }
 
 TEST(CudaPointwise, Broadcast) {
-  check("add", GEMS_F32, tensor(GEMS_BF16, {33, 64}), {tensor(GEMS_BF16, {33, 64}), tensor(GEMS_BF16, {64})}, add, "strided<op::add, float, 256, 8", {2});
-  check("add", GEMS_F32, tensor(GEMS_BF16, {300, 64}), {tensor(GEMS_BF16, {300, 64}), tensor(GEMS_BF16, {300, 1})}, add, "In<gems::bf16, 1>", {2});
-  check("add", GEMS_F32, tensor(GEMS_BF16, {33, 65}), {tensor(GEMS_BF16, {33, 65}), tensor(GEMS_BF16, {65})}, add, "256, 1, ", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {33, 64}), {tensor(GEMS_BF16, {33, 64}), tensor(GEMS_BF16, {64})}, add,
+        "strided<op::add, float, 256, 8", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {300, 64}), {tensor(GEMS_BF16, {300, 64}), tensor(GEMS_BF16, {300, 1})}, add,
+        "In<gems::bf16, 1>", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {33, 65}), {tensor(GEMS_BF16, {33, 65}), tensor(GEMS_BF16, {65})}, add, "256, 1, ",
+        {2});
   check("add", GEMS_F32, tensor(GEMS_F32, {1 << 13}), {tensor(GEMS_F32, {1 << 13}), tensor(GEMS_F32, {1})}, add, "strided", {2});
-  check("add", GEMS_I64, tensor(GEMS_I64, {3, 4, 5, 6}), {tensor(GEMS_I64, {3, 1, 5, 1}), tensor(GEMS_I64, {4, 1, 6})}, add, "strided", {2});
+  check("add", GEMS_I64, tensor(GEMS_I64, {3, 4, 5, 6}), {tensor(GEMS_I64, {3, 1, 5, 1}), tensor(GEMS_I64, {4, 1, 6})}, add,
+        "strided", {2});
 }
 
 TEST(CudaPointwise, PaddedRowsAndSlices) {
-  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 48}, {64, 1}), {tensor(GEMS_BF16, {40, 48}, {80, 1}), tensor(GEMS_BF16, {40, 48}, {56, 1}, 8)}, add,
-        "strided<op::add, float, 256, 8", {2});
-  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 48}, {96, 2}), {tensor(GEMS_BF16, {40, 48}, {144, 3}), tensor(GEMS_BF16, {40, 48})}, add, "256, 1, ", {2});
-  check("copy", GEMS_F32, tensor(GEMS_F32, {2, 3, 5, 7, 4}, {900, 301, 60, 8, 1}), {tensor(GEMS_F32, {2, 3, 5, 7, 4})}, same, "strided");
+  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 48}, {64, 1}),
+        {tensor(GEMS_BF16, {40, 48}, {80, 1}), tensor(GEMS_BF16, {40, 48}, {56, 1}, 8)}, add, "strided<op::add, float, 256, 8",
+        {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 48}, {96, 2}),
+        {tensor(GEMS_BF16, {40, 48}, {144, 3}), tensor(GEMS_BF16, {40, 48})}, add, "256, 1, ", {2});
+  check("copy", GEMS_F32, tensor(GEMS_F32, {2, 3, 5, 7, 4}, {900, 301, 60, 8, 1}), {tensor(GEMS_F32, {2, 3, 5, 7, 4})}, same,
+        "strided");
 }
 
 TEST(CudaPointwise, Transposed) {
-  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same, "transposed<op::copy, short, 8");
-  check("copy", GEMS_F32, tensor(GEMS_F32, {96, 260}), {tensor(GEMS_F32, {96, 260}, {1, 96})}, same, "transposed<op::copy, int, 4");
-  check("copy", GEMS_I64, tensor(GEMS_I64, {34, 70}), {tensor(GEMS_I64, {34, 70}, {1, 34})}, same, "transposed<op::copy, gems::i64, 2");
-  check("add", GEMS_F32, tensor(GEMS_F32, {3, 40, 72}), {tensor(GEMS_BF16, {3, 40, 72}, {2880, 1, 40}), tensor(GEMS_F32, {3, 40, 72})}, add, "transposed", {2});
-  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 72}), {tensor(GEMS_BF16, {40, 72}, {1, 48}), tensor(GEMS_BF16, {40, 1})}, add, "transposed", {2});
-  check("where", GEMS_F32, tensor(GEMS_BF16, {320, 328}),
-        {tensor(GEMS_BOOL, {320, 328}, {1, 320}), tensor(GEMS_BF16, {320, 328}), tensor(GEMS_BF16, {320, 328}, {1, 320})},
-        [](const double* x) { return x[0] ? x[1] : x[2]; }, "transposed");
+  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same,
+        "transposed<op::copy, short, 8");
+  check("copy", GEMS_F32, tensor(GEMS_F32, {96, 260}), {tensor(GEMS_F32, {96, 260}, {1, 96})}, same,
+        "transposed<op::copy, int, 4");
+  check("copy", GEMS_I64, tensor(GEMS_I64, {34, 70}), {tensor(GEMS_I64, {34, 70}, {1, 34})}, same,
+        "transposed<op::copy, gems::i64, 2");
+  check("add", GEMS_F32, tensor(GEMS_F32, {3, 40, 72}),
+        {tensor(GEMS_BF16, {3, 40, 72}, {2880, 1, 40}), tensor(GEMS_F32, {3, 40, 72})}, add, "transposed", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {40, 72}), {tensor(GEMS_BF16, {40, 72}, {1, 48}), tensor(GEMS_BF16, {40, 1})}, add,
+        "transposed", {2});
+  check(
+      "where", GEMS_F32, tensor(GEMS_BF16, {320, 328}),
+      {tensor(GEMS_BOOL, {320, 328}, {1, 320}), tensor(GEMS_BF16, {320, 328}), tensor(GEMS_BF16, {320, 328}, {1, 320})},
+      [](const double* x) { return x[0] ? x[1] : x[2]; }, "transposed");
 }
 
 TEST(CudaPointwise, TransposedWithoutVectors) {
   check("copy", GEMS_F32, tensor(GEMS_BF16, {35, 67}), {tensor(GEMS_BF16, {35, 67}, {1, 35})}, same, "tiled");
-  check("add", GEMS_F32, tensor(GEMS_BF16, {2, 35, 33}), {tensor(GEMS_BF16, {2, 35, 33}, {1155, 1, 35}), tensor(GEMS_BF16, {2, 35, 33}, {1155, 1, 35})}, add,
-        "tiled", {2});
+  check("add", GEMS_F32, tensor(GEMS_BF16, {2, 35, 33}),
+        {tensor(GEMS_BF16, {2, 35, 33}, {1155, 1, 35}), tensor(GEMS_BF16, {2, 35, 33}, {1155, 1, 35})}, add, "tiled", {2});
 }
 
 TEST(CudaPointwise, Conversions) {
@@ -381,8 +402,9 @@ TEST(CudaPointwise, Conversions) {
     const int compute = from == GEMS_BF16 || from == GEMS_F16 ? GEMS_F32 : from == GEMS_U8 ? GEMS_I64 : from;
     check("copy", compute, tensor(to, {1003}), {tensor(from, {1003})}, same, "contiguous<op::copy");
   }
-  check("eq", GEMS_F32, tensor(GEMS_BOOL, {1003}), {tensor(GEMS_BF16, {1003}), tensor(GEMS_BF16, {1003})}, [](const double* x) { return x[0] == x[1]; },
-        "contiguous<op::eq, float, 256, 8");
+  check(
+      "eq", GEMS_F32, tensor(GEMS_BOOL, {1003}), {tensor(GEMS_BF16, {1003}), tensor(GEMS_BF16, {1003})},
+      [](const double* x) { return x[0] == x[1]; }, "contiguous<op::eq, float, 256, 8");
   Tensor minus = tensor(GEMS_F32, {5});
   for (int i = 0; i < 5; i++) store(GEMS_F32, minus.at(i), -1 - i);
   check("copy", GEMS_F32, tensor(GEMS_U8, {5}), {minus}, same, "");  // torch: -1.0 becomes 255
@@ -441,7 +463,8 @@ TEST(CudaGeometry, CutPartsCoverTheSpace) {
   std::function<void(Space&)> walk = [&](Space& x) {
     if (x.fits_32_bits()) {
       total += x.numel();
-      last = std::max<int64_t>(last, (int64_t)x.slot[0] / 2 + (x.size[0] - 1) + (x.size[1] - 1) * st0[1] + (x.size[2] - 1) * st0[2]);
+      last =
+          std::max<int64_t>(last, (int64_t)x.slot[0] / 2 + (x.size[0] - 1) + (x.size[1] - 1) * st0[1] + (x.size[2] - 1) * st0[2]);
       return;
     }
     Space rest;
@@ -460,7 +483,9 @@ TEST(CudaGeometry, DivisionByMultiplication) {
   for (uint32_t d : divisors) {
     const DivConstants c = div_constants(d);
     const auto of = [&](uint32_t n) { return (uint32_t)((((uint64_t)n * c.mul >> 32) + n) >> c.shift); };
-    const auto sum_fits = [&](uint32_t n) { return ((uint64_t)n * c.mul >> 32) + n <= UINT32_MAX; };  // the device adds in 32 bits
+    const auto sum_fits = [&](uint32_t n) {
+      return ((uint64_t)n * c.mul >> 32) + n <= UINT32_MAX;
+    };  // the device adds in 32 bits
     std::vector<uint32_t> ns{0, 1, d - 1, d, 0x7fffffff};
     for (int i = 0; i < 200; i++) {
       const uint32_t q = g_random() % (0x7fffffffu / d + 1);
@@ -469,16 +494,14 @@ TEST(CudaGeometry, DivisionByMultiplication) {
       ns.push_back(g_random() % 0x80000000u);
     }
     for (uint32_t n : ns)
-      if (n <= 0x7fffffff) {
-        ASSERT_TRUE(of(n) == n / d && sum_fits(n)) << n << " / " << d;
-      }
+      if (n <= 0x7fffffff) { ASSERT_TRUE(of(n) == n / d && sum_fits(n)) << n << " / " << d; }
   }
 }
 
 // ---- index ----
 
-gems_status look_up(const Tensor& out, const Tensor& self, const Tensor& index, const Ints& self_strides, const Ints& index_strides, int64_t step,
-                    int64_t limit) {
+gems_status look_up(const Tensor& out, const Tensor& self, const Tensor& index, const Ints& self_strides,
+                    const Ints& index_strides, int64_t step, int64_t limit) {
   gems_call c{};
   c.op = op_find("gather");
   c.nout = 1;
@@ -499,9 +522,14 @@ TEST(CudaIndex, Rows) {  // embedding, index_select along dimension 0
     for (int64_t width : {64, 65}) {
       Tensor self = tensor(dtype, {60, width}), index = tensor(GEMS_I64, {500}), out = tensor(dtype, {500, width});
       ASSERT_EQ(look_up(out, self, index, {0, 1}, {1, 0}, width, 60), GEMS_OK);
-      EXPECT_NE(g_last_body.find(width == 65 ? "256, 1, 4" : dtype == GEMS_U8 ? "256, 16, 4" : "256, 8, 4"), std::string::npos) << g_last_body;
+      EXPECT_NE(g_last_body.find(width == 65        ? "256, 1, 4"
+                                 : dtype == GEMS_U8 ? "256, 16, 4"
+                                                    : "256, 8, 4"),
+                std::string::npos)
+          << g_last_body;
       for (int64_t i = 0; i < 500; i++)
-        ASSERT_EQ(memcmp(out.at(i * width), self.at((int64_t)load(GEMS_I64, index.at(i)) * width), width * dtype_size(dtype)), 0) << i;
+        ASSERT_EQ(memcmp(out.at(i * width), self.at((int64_t)load(GEMS_I64, index.at(i)) * width), width * dtype_size(dtype)), 0)
+            << i;
     }
 }
 
@@ -577,7 +605,8 @@ TEST(CudaCreate, Triangles) {
     Ints sizes, in_strides;
     bool in_place;
   };
-  for (const Case& s : {Case{{40, 48}, {}, false}, Case{{3, 2, 17, 33}, {}, false}, Case{{48, 40}, {1, 48}, false}, Case{{64, 64}, {}, true}})
+  for (const Case& s :
+       {Case{{40, 48}, {}, false}, Case{{3, 2, 17, 33}, {}, false}, Case{{48, 40}, {1, 48}, false}, Case{{64, 64}, {}, true}})
     for (const char* name : {"tril", "triu"})
       for (int64_t diagonal : {-50, -3, 0, 5, 100}) {
         Tensor in = tensor(GEMS_BF16, s.sizes, s.in_strides), out = s.in_place ? in : tensor(GEMS_BF16, s.sizes);
@@ -596,7 +625,8 @@ TEST(CudaCreate, Triangles) {
         c.t[0] = out.view();
         c.t[1] = in.view();
         ASSERT_EQ(run_create(&c), GEMS_OK) << g_reason;
-        for (int64_t i = 0; i < n; i++) ASSERT_EQ(load(GEMS_BF16, out.at(offset_of(out, s.sizes, i))), want[i]) << name << diagonal << " " << i;
+        for (int64_t i = 0; i < n; i++)
+          ASSERT_EQ(load(GEMS_BF16, out.at(offset_of(out, s.sizes, i))), want[i]) << name << diagonal << " " << i;
       }
 }
 

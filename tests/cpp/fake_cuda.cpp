@@ -35,13 +35,15 @@ EXPORT int cuModuleLoadData(void** m, const void* image) {
   return *m = const_cast<void*>(image), 0;
 }
 EXPORT int cuModuleGetFunction(void** k, void*, const char* name) {
-  return *k = reinterpret_cast<void*>(static_cast<long>(0x1000 + fake_cuda()->modules)), std::strcmp(name, "gems_kernel") ? 500 : 0;
+  return *k = reinterpret_cast<void*>(static_cast<long>(0x1000 + fake_cuda()->modules)),
+         std::strcmp(name, "gems_kernel") ? 500 : 0;
 }
 EXPORT int cuFuncGetAttribute(int* v, int, void*) { return *v = 32, 0; }
 EXPORT int cuFuncSetAttribute(void*, int, int) { return 0; }
 EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, void*, int, size_t) { return *n = 8, 0; }
 EXPORT int cuStreamIsCapturing(void*, int* status) { return *status = fake_cuda()->capturing, 0; }
-EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned, unsigned, unsigned smem, void* stream, void**, void**) {
+EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned, unsigned, unsigned smem,
+                          void* stream, void**, void**) {
   FakeCuda& f = *fake_cuda();
   if (f.launch_error) return f.launch_error;
   f.launches++;

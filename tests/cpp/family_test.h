@@ -68,7 +68,11 @@ inline double round_to(int dtype, double v) {
 }
 // Unit in the last place relative to 1, halved: what rounding to the dtype may cost.
 inline double epsilon(int dtype) {
-  return dtype == GEMS_BF16 ? 0x1p-8 : dtype == GEMS_F16 ? 0x1p-11 : dtype == GEMS_F32 ? 0x1p-24 : dtype == GEMS_F64 ? 0x1p-53 : 0;
+  return dtype == GEMS_BF16  ? 0x1p-8
+         : dtype == GEMS_F16 ? 0x1p-11
+         : dtype == GEMS_F32 ? 0x1p-24
+         : dtype == GEMS_F64 ? 0x1p-53
+                             : 0;
 }
 
 // What storing `v` in the dtype may change.
@@ -112,7 +116,8 @@ class Tensor {
       return v;
     };
     switch (dtype_) {
-      case GEMS_U8: case GEMS_BOOL: return read(uint8_t{});
+      case GEMS_U8:
+      case GEMS_BOOL: return read(uint8_t{});
       case GEMS_I8: return read(int8_t{});
       case GEMS_I16: return read(int16_t{});
       case GEMS_I32: return read(int32_t{});
@@ -134,7 +139,8 @@ class Tensor {
       case GEMS_I32: return write(static_cast<int32_t>(v));
       case GEMS_I64: return write(static_cast<int64_t>(v));
       case GEMS_F16: return write(static_cast<_Float16>(static_cast<float>(v)));
-      case GEMS_BF16: return write(static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(round_to(GEMS_BF16, v))) >> 16));
+      case GEMS_BF16:
+        return write(static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(round_to(GEMS_BF16, v))) >> 16));
       case GEMS_F32: return write(static_cast<float>(v));
       default: return write(v);
     }

@@ -5,7 +5,8 @@ namespace gems::test {
 namespace {
 
 // out[i...] = self[..., index, ...] as the binding asks for it; index_dims: which dimension of the result each index dimension is.
-gems_status pick(const char* op, Tensor& out, Tensor& self, Tensor& index, int dim, const std::vector<int64_t>& self_strides, const std::vector<int64_t>& index_strides) {
+gems_status pick(const char* op, Tensor& out, Tensor& self, Tensor& index, int dim, const std::vector<int64_t>& self_strides,
+                 const std::vector<int64_t>& index_strides) {
   gems_call call = make_call(op, {out.ref()}, {self.ref(), index.ref()}, GEMS_I64);
   call.npar = 2;
   call.par[0].i = self.strides()[dim];
@@ -45,7 +46,9 @@ TEST_P(Family, IndexSelect) {
             int64_t inner = 1;
             for (int d = dim + 1; d < 3; d++) inner *= sizes[d];
             for (int64_t i = 0, n = out.numel(); i < n; i++) {
-              const int64_t at = i / inner % count, from = (i / inner / count * self.sizes()[dim] + static_cast<int64_t>(index.at(at))) * inner + i % inner;
+              const int64_t at = i / inner % count,
+                            from =
+                                (i / inner / count * self.sizes()[dim] + static_cast<int64_t>(index.at(at))) * inner + i % inner;
               ASSERT_EQ(out.at(i), self.at(from)) << dtype_name(dtype) << " dim " << dim << " at " << i;
             }
             EXPECT_TRUE(out.gaps_untouched());
@@ -55,7 +58,8 @@ TEST_P(Family, IndexSelect) {
 TEST_P(Family, Gather) {
   for (int dtype : kDtypes)
     for (int dim : {0, 1})
-      for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{5, 40}, std::vector<int64_t>{1, 1}, std::vector<int64_t>{300, 70}}) {
+      for (const std::vector<int64_t>& sizes :
+           {std::vector<int64_t>{5, 40}, std::vector<int64_t>{1, 1}, std::vector<int64_t>{300, 70}}) {
         Tensor self(dtype, {320, 80}), index(GEMS_I64, sizes, {1, 0}), out(dtype, sizes);
         self.fill(0, dtype == GEMS_BOOL ? 2 : 100);
         index.fill(0, static_cast<double>(self.sizes()[dim]));
@@ -78,7 +82,8 @@ TEST_P(Family, EmbeddingRows) {
 
 TEST_P(Family, OutOfRangeFails) {
   for (double bad : {-1.0, 10.0, 1e15, -1e15}) {
-    Tensor self(GEMS_F32, {10, 4}), index(GEMS_I64, {6}), rows(GEMS_F32, {6, 4}), columns(GEMS_F32, {10, 6}), weight(GEMS_F32, {10, 4});
+    Tensor self(GEMS_F32, {10, 4}), index(GEMS_I64, {6}), rows(GEMS_F32, {6, 4}), columns(GEMS_F32, {10, 6}),
+        weight(GEMS_F32, {10, 4});
     self.fill(0, 1);
     index.fill(0, 4);
     index.set(4, bad);
@@ -111,7 +116,8 @@ TEST_P(Family, EmbeddingGradient) {
             size[to] += std::fabs(grad.at(i * width + j));
           }
         for (int64_t i = 0; i < rows * width; i++)
-          ASSERT_TRUE(close(weight.at(i), want[i], rounding(dtype, want[i]) + 16 * epsilon(compute_for(dtype)) * static_cast<double>(size[i])));
+          ASSERT_TRUE(close(weight.at(i), want[i],
+                            rounding(dtype, want[i]) + 16 * epsilon(compute_for(dtype)) * static_cast<double>(size[i])));
         const auto first = weight.bytes();
         g_threads = 1;
         ASSERT_EQ(run(), GEMS_OK);
@@ -126,9 +132,11 @@ TEST_P(Family, Triangles) {
   for (int dtype : kDtypes)
     for (const char* op : {"tril", "triu"})
       for (int64_t diagonal : {-100, -3, 0, 2, 100})
-        for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{3, 20, 30}, std::vector<int64_t>{2, 30, 20}, std::vector<int64_t>{1, 1, 1}})
+        for (const std::vector<int64_t>& sizes :
+             {std::vector<int64_t>{3, 20, 30}, std::vector<int64_t>{2, 30, 20}, std::vector<int64_t>{1, 1, 1}})
           for (int form = 0; form < 3; form++) {  // dense, source across and gaps in the result, in place
-            Tensor in(dtype, sizes, form == 1 ? std::vector<int>{0, 2, 1} : std::vector<int>{}), fresh(dtype, sizes, {}, form == 1 ? 2 : 1);
+            Tensor in(dtype, sizes, form == 1 ? std::vector<int>{0, 2, 1} : std::vector<int>{}),
+                fresh(dtype, sizes, {}, form == 1 ? 2 : 1);
             in.fill(1, dtype == GEMS_BOOL ? 2 : 100);
             const auto before = in.values();
             Tensor& out = form == 2 ? in : fresh;
@@ -159,7 +167,8 @@ TEST_P(Family, Arange) {
         ASSERT_EQ(cpu()->run(&call), GEMS_OK);
         for (int64_t i = 0; i < n; i++) {
           const int64_t v = 3 + 2 * i;
-          ASSERT_EQ(out.at(i), f ? round_to(dtype, -1.5 + .25 * static_cast<double>(i)) : static_cast<double>(dtype == GEMS_U8 ? v & 255 : v));
+          ASSERT_EQ(out.at(i), f ? round_to(dtype, -1.5 + .25 * static_cast<double>(i))
+                                 : static_cast<double>(dtype == GEMS_U8 ? v & 255 : v));
         }
         EXPECT_TRUE(out.gaps_untouched());
       }

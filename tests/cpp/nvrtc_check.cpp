@@ -65,7 +65,8 @@ void on_report(void* ctx, const gems_cuda_kernel_report* k) {
   }
   if (!c.options->dump.empty()) {
     std::string name = std::string(k->call) + " sm_" + std::to_string(c.arch);
-    std::replace_if(name.begin(), name.end(), [](char x) { return x == ' ' || x == '/'; }, '_');
+    std::replace_if(
+        name.begin(), name.end(), [](char x) { return x == ' ' || x == '/'; }, '_');
     std::ofstream(c.options->dump + "/" + name + ".cu") << k->unit;
   }
   std::fflush(stdout);
@@ -121,9 +122,9 @@ int main(int argc, char** argv) {
   for (int arch : options.archs)
     for (int i = 0; i < gems::op_count(); i++) {
       const gems_op_info* op = gems::op_at(i);
-      const bool wanted = options.names.empty() || std::any_of(options.names.begin(), options.names.end(), [&](const std::string& n) {
-                            return n == op->name || n == family_name(op);
-                          });
+      const bool wanted =
+          options.names.empty() || std::any_of(options.names.begin(), options.names.end(),
+                                               [&](const std::string& n) { return n == op->name || n == family_name(op); });
       if (wanted) jobs.push_back({op, arch});
     }
   Totals totals;
@@ -142,7 +143,9 @@ int main(int argc, char** argv) {
     std::printf("no NVRTC: set GEMS_NVRTC_DIRS to the folder of libnvrtc.so\n");
     return 77;
   }
-  std::printf("%zu operators x architectures: %d kernels compiled in %.1f s of compiler time, %d failed, %d spill, %d calls refused by planners\n",
-              jobs.size(), totals.kernels, totals.seconds, totals.failed, totals.spilled, totals.refused);
+  std::printf(
+      "%zu operators x architectures: %d kernels compiled in %.1f s of compiler time, %d failed, %d spill, %d calls refused by "
+      "planners\n",
+      jobs.size(), totals.kernels, totals.seconds, totals.failed, totals.spilled, totals.refused);
   return totals.failed || totals.spilled ? 1 : 0;
 }

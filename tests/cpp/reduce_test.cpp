@@ -13,12 +13,30 @@ struct Case {
 
 // Shapes that reach every way through the driver: rows, columns, both groups strided, one result from much, tiny and odd lengths.
 const std::vector<Case> kCases = {
-    {{64, 300}, {1}, {}},           {{300, 64}, {0}, {}},          {{33, 17}, {0, 1}, {}},        {{5}, {0}, {}},
-    {{1}, {0}, {}},                 {{140001}, {0}, {}},           {{2, 140001}, {1}, {}},        {{70001, 3}, {0}, {}},
-    {{70, 2100}, {0}, {}},          {{6, 7, 8, 9}, {1, 3}, {}},    {{6, 7, 8, 9}, {0, 2}, {}},    {{40, 50, 60}, {1}, {}},
-    {{40, 50, 60}, {2}, {2, 1, 0}}, {{40, 50}, {1}, {}, 3},        {{40, 50}, {0}, {}, 2},        {{50, 300, 3}, {0, 2}, {0, 2, 1}},
-    {{1000, 3}, {1}, {}},           {{9, 1}, {1}, {}},             {{1, 9}, {0}, {}},             {{7, 65}, {1}, {}, 1, 0},
-    {{7, 65}, {1}, {}, 1, 1},       {{65, 7}, {0}, {}, 1, 0},      {{4, 2000, 31}, {1}, {}},      {{130, 129}, {0, 1}, {1, 0}},
+    {{64, 300}, {1}, {}},
+    {{300, 64}, {0}, {}},
+    {{33, 17}, {0, 1}, {}},
+    {{5}, {0}, {}},
+    {{1}, {0}, {}},
+    {{140001}, {0}, {}},
+    {{2, 140001}, {1}, {}},
+    {{70001, 3}, {0}, {}},
+    {{70, 2100}, {0}, {}},
+    {{6, 7, 8, 9}, {1, 3}, {}},
+    {{6, 7, 8, 9}, {0, 2}, {}},
+    {{40, 50, 60}, {1}, {}},
+    {{40, 50, 60}, {2}, {2, 1, 0}},
+    {{40, 50}, {1}, {}, 3},
+    {{40, 50}, {0}, {}, 2},
+    {{50, 300, 3}, {0, 2}, {0, 2, 1}},
+    {{1000, 3}, {1}, {}},
+    {{9, 1}, {1}, {}},
+    {{1, 9}, {0}, {}},
+    {{7, 65}, {1}, {}, 1, 0},
+    {{7, 65}, {1}, {}, 1, 1},
+    {{65, 7}, {0}, {}, 1, 0},
+    {{4, 2000, 31}, {1}, {}},
+    {{130, 129}, {0, 1}, {1, 0}},
 };
 
 Reduction reduction(const Case& c) {
@@ -69,7 +87,8 @@ Tensor input(const Case& c, int dtype, double lo, double hi) {
   return x;
 }
 
-gems_status reduce(const char* op, const Case& c, int compute, std::vector<gems_tensor> outs, std::vector<gems_tensor> ins, bool keep_order = false) {
+gems_status reduce(const char* op, const Case& c, int compute, std::vector<gems_tensor> outs, std::vector<gems_tensor> ins,
+                   bool keep_order = false) {
   gems_call call = make_call(op, outs, ins, compute);
   EXPECT_EQ(build_reduce(call, reduction(c), keep_order), Plan::ok);
   return cpu()->run(&call);
@@ -80,8 +99,8 @@ double upper_bound_of(int dtype) { return dtype == GEMS_BOOL ? 2 : dtype_is_floa
 
 // Every case for every dtype, the long ones for a few.
 bool too_long(const Case& c, int dtype) {
-  return std::accumulate(c.sizes.begin(), c.sizes.end(), int64_t{1}, std::multiplies<>()) > 40000 && dtype != GEMS_F32 && dtype != GEMS_BF16 &&
-         dtype != GEMS_BOOL;
+  return std::accumulate(c.sizes.begin(), c.sizes.end(), int64_t{1}, std::multiplies<>()) > 40000 && dtype != GEMS_F32 &&
+         dtype != GEMS_BF16 && dtype != GEMS_BOOL;
 }
 
 constexpr int kDtypes[] = {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64, GEMS_U8, GEMS_I8, GEMS_I16, GEMS_I32, GEMS_I64, GEMS_BOOL};
@@ -102,7 +121,8 @@ TEST_P(Family, SumAndMean) {
           for (double v : g[i]) want += v, size += std::fabs(v);
           if (mean) want /= static_cast<Real>(g[i].size()), size /= static_cast<Real>(g[i].size());
           // some 40 roundings at most on a path through the tree, which rarely agree; and one to the result's dtype
-          const double tolerance = dtype_is_float(dtype) ? rounding(dtype, want) + 10 * epsilon(compute_for(dtype)) * static_cast<double>(size) : 0;
+          const double tolerance =
+              dtype_is_float(dtype) ? rounding(dtype, want) + 10 * epsilon(compute_for(dtype)) * static_cast<double>(size) : 0;
           ASSERT_TRUE(close(out.at(i), want, tolerance)) << "at " << i;
         }
         EXPECT_TRUE(out.gaps_untouched());
@@ -177,7 +197,8 @@ TEST_P(Family, Positions) {
           x.set(x.numel() / 2 + x.numel() / 3, kNan);
         }
         Tensor value(dtype, kept_sizes(c), {}, 2), index(GEMS_I64, kept_sizes(c));
-        std::vector<gems_tensor> outs = pair ? std::vector<gems_tensor>{value.ref(), index.ref()} : std::vector<gems_tensor>{index.ref()};
+        std::vector<gems_tensor> outs =
+            pair ? std::vector<gems_tensor>{value.ref(), index.ref()} : std::vector<gems_tensor>{index.ref()};
         ASSERT_EQ(reduce(op, c, compute_for(dtype), outs, {x.ref()}, true), GEMS_OK);
         const auto g = groups(x, c);
         for (size_t i = 0; i < g.size(); i++) {
@@ -185,9 +206,7 @@ TEST_P(Family, Positions) {
           for (size_t j = 1; j < g[i].size(); j++)
             if (!std::isnan(g[i][at]) && (std::isnan(g[i][j]) || (least ? g[i][j] < g[i][at] : g[i][j] > g[i][at]))) at = j;
           ASSERT_EQ(index.at(i), static_cast<double>(at)) << "at " << i;
-          if (pair) {
-            ASSERT_TRUE(close(value.at(i), g[i][at], 0));
-          }
+          if (pair) { ASSERT_TRUE(close(value.at(i), g[i][at], 0)); }
         }
       }
 }
@@ -222,7 +241,8 @@ TEST_P(Family, AnyAll) {
 TEST_P(Family, ProductsWrapAndEmptyReductionsAreIdentities) {
   const Case empty_rows{{5, 0}, {1}, {}}, nothing_kept{{0, 5}, {1}, {}}, zero_d{{}, {}, {}};
   for (int dtype : {GEMS_F32, GEMS_BF16, GEMS_I64, GEMS_BOOL}) {
-    Tensor x(dtype, {5, 0}), none(dtype, {0, 5}), sum(dtype_is_float(dtype) ? dtype : int{GEMS_I64}, {5}), nobody(sum.dtype(), {0});
+    Tensor x(dtype, {5, 0}), none(dtype, {0, 5}), sum(dtype_is_float(dtype) ? dtype : int{GEMS_I64}, {5}),
+        nobody(sum.dtype(), {0});
     const int compute = compute_for(dtype);
     ASSERT_EQ(reduce("sum", empty_rows, compute, {sum.ref()}, {x.ref()}), GEMS_OK);
     EXPECT_EQ(sum.values(), std::vector<double>(5, 0.0));
@@ -257,16 +277,21 @@ TEST_P(Family, GradientsOfNormWeights) {
     for (int64_t m : {1, 3, 64, 700})
       for (int64_t n : {1, 5, 64, 1300}) {
         const int stat_dtype = dtype == GEMS_F64 ? GEMS_F64 : GEMS_F32;
-        Tensor grad(dtype, {m, n}), x(dtype, {m, n}), mean(stat_dtype, {m, 1}), rstd(stat_dtype, {m, 1}), gw(dtype, {n}), gb(dtype, {n}), gr(dtype, {n});
+        Tensor grad(dtype, {m, n}), x(dtype, {m, n}), mean(stat_dtype, {m, 1}), rstd(stat_dtype, {m, 1}), gw(dtype, {n}),
+            gb(dtype, {n}), gr(dtype, {n});
         grad.fill(-1, 1, 3);
         x.fill(-2, 2, 4);
         mean.fill(-.1, .1, 5);
         rstd.fill(.5, 1.5, 6);
         const Case c{{m, n}, {0}, {}};
         const int compute = compute_for(dtype);
-        ASSERT_EQ(reduce("layer_norm_param_grad", c, compute, {gw.ref(), gb.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}), GEMS_OK);
+        ASSERT_EQ(
+            reduce("layer_norm_param_grad", c, compute, {gw.ref(), gb.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}),
+            GEMS_OK);
         Tensor only(dtype, {n});
-        ASSERT_EQ(reduce("layer_norm_param_grad", c, compute, {absent(&gw), only.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}), GEMS_OK);
+        ASSERT_EQ(
+            reduce("layer_norm_param_grad", c, compute, {absent(&gw), only.ref()}, {grad.ref(), x.ref(), mean.ref(), rstd.ref()}),
+            GEMS_OK);
         EXPECT_EQ(only.values(), gb.values());
         ASSERT_EQ(reduce("rms_norm_param_grad", c, compute, {gr.ref()}, {grad.ref(), x.ref(), rstd.ref()}), GEMS_OK);
         for (int64_t j = 0; j < n; j++) {

@@ -13,10 +13,22 @@ struct Layout {
 
 // Decode-sized, odd, long and many rows; the row across a dense dimension, between two others, with a gap.
 const std::vector<Layout> kLayouts = {
-    {{1, 576}, 1},        {{9, 1, 200}, 2},        {{64, 4096}, 1},           {{5, 1}, 1},
-    {{1, 1}, 1},          {{300, 7}, 1},           {{3, 33}, 1},              {{33, 100}, 0},
-    {{7, 50, 40}, 1},     {{2, 70000}, 1},         {{20, 31}, 1, 1, {}, 2},   {{12, 500}, 1, 1, {1, 0}},
-    {{4, 6, 5, 10}, 2, 2}, {{6, 40, 30}, 2, 1, {1, 0, 2}}, {{200}, 0},        {{17, 16385}, 0, 1, {1, 0}},
+    {{1, 576}, 1},
+    {{9, 1, 200}, 2},
+    {{64, 4096}, 1},
+    {{5, 1}, 1},
+    {{1, 1}, 1},
+    {{300, 7}, 1},
+    {{3, 33}, 1},
+    {{33, 100}, 0},
+    {{7, 50, 40}, 1},
+    {{2, 70000}, 1},
+    {{20, 31}, 1, 1, {}, 2},
+    {{12, 500}, 1, 1, {1, 0}},
+    {{4, 6, 5, 10}, 2, 2},
+    {{6, 40, 30}, 2, 1, {1, 0, 2}},
+    {{200}, 0},
+    {{17, 16385}, 0, 1, {1, 0}},
 };
 constexpr int kDtypes[] = {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64};
 
@@ -37,7 +49,8 @@ struct Rows {
   std::vector<std::vector<int64_t>> element;
   explicit Rows(const Layout& l) {
     int64_t inner = 1, n = 1, outer = 1;
-    for (int d = 0; d < static_cast<int>(l.sizes.size()); d++) (d < l.dim ? outer : d < l.dim + l.ndims ? n : inner) *= l.sizes[d];
+    for (int d = 0; d < static_cast<int>(l.sizes.size()); d++)
+      (d < l.dim ? outer : d < l.dim + l.ndims ? n : inner) *= l.sizes[d];
     for (int64_t o = 0; o < outer; o++)
       for (int64_t i = 0; i < inner; i++) {
         std::vector<int64_t> row;
@@ -47,7 +60,8 @@ struct Rows {
   }
 };
 
-gems_status row(const char* op, const Layout& l, int dtype, std::vector<gems_tensor> outs, std::vector<gems_tensor> ins, double par = 0) {
+gems_status row(const char* op, const Layout& l, int dtype, std::vector<gems_tensor> outs, std::vector<gems_tensor> ins,
+                double par = 0) {
   gems_call call = make_call(op, outs, ins, compute_for(dtype));
   call.npar = 1;
   call.par[0].d = par;
@@ -81,7 +95,9 @@ TEST_P(Family, Softmax) {
           for (int64_t i : r) s += std::exp(x.at(i) - m);
           for (int64_t i : r) {
             const Real want = logs ? x.at(i) - m - std::log(s) : std::exp(x.at(i) - m) / s;
-            ASSERT_TRUE(close(out.at(i), want, logs ? tolerance(dtype, want, 8, std::fabs(x.at(i)) + std::fabs(m)) : tolerance(dtype, want, 80, want)));
+            ASSERT_TRUE(
+                close(out.at(i), want,
+                      logs ? tolerance(dtype, want, 8, std::fabs(x.at(i)) + std::fabs(m)) : tolerance(dtype, want, 80, want)));
           }
         }
         // backward, from the output that was stored
@@ -90,10 +106,14 @@ TEST_P(Family, Softmax) {
         ASSERT_EQ(row(back, l, dtype, {gx.ref()}, {grad.ref(), out.ref()}), GEMS_OK);
         for (const auto& r : Rows(l).element) {
           Real s = 0, size = 0;
-          for (int64_t i : r) s += logs ? grad.at(i) : grad.at(i) * out.at(i), size += logs ? std::fabs(grad.at(i)) : std::fabs(grad.at(i) * out.at(i));
+          for (int64_t i : r)
+            s += logs ? grad.at(i) : grad.at(i) * out.at(i),
+                size += logs ? std::fabs(grad.at(i)) : std::fabs(grad.at(i) * out.at(i));
           for (int64_t i : r) {
             const Real y = out.at(i), g = grad.at(i), want = logs ? g - std::exp(y) * s : (g - s) * y;
-            ASSERT_TRUE(close(gx.at(i), want, tolerance(dtype, want, 40, 1e-30 + (logs ? std::fabs(g) + std::exp(y) * size : y * (std::fabs(g) + size)))));
+            ASSERT_TRUE(close(
+                gx.at(i), want,
+                tolerance(dtype, want, 40, 1e-30 + (logs ? std::fabs(g) + std::exp(y) * size : y * (std::fabs(g) + size)))));
           }
         }
         EXPECT_TRUE(gx.gaps_untouched());
@@ -108,7 +128,7 @@ TEST_P(Family, SoftmaxSpecialValues) {
     x.fill(-1, 1);
     for (int i = 0; i < 40; i++) x.set(40 + i, -kInf);  // a masked row: NaN, as in torch
     x.set(3, kNan);                                     // NaN anywhere: the whole row
-    x.set(85, kInf);  // inf - inf
+    x.set(85, kInf);                                    // inf - inf
     for (int i = 0; i < 39; i++) x.set(120 + i, -kInf);
     ASSERT_EQ(row("softmax", l, dtype, {out.ref()}, {x.ref()}), GEMS_OK);
     for (int i = 0; i < 120; i++) EXPECT_TRUE(std::isnan(out.at(i))) << i;
@@ -127,7 +147,8 @@ TEST_P(Family, Norms) {
         if (given && l.sizes.back() > 10000) continue;
         SCOPED_TRACE(name("norm", l, dtype) + " given " + std::to_string(given));
         const int stat_dtype = dtype == GEMS_F64 ? GEMS_F64 : given == 3 ? dtype : int{GEMS_F32};
-        Tensor x = like(l, dtype, -1, 3, 2), out(dtype, l.sizes), mean(stat_dtype, stat_sizes(l)), rstd(stat_dtype, stat_sizes(l));
+        Tensor x = like(l, dtype, -1, 3, 2), out(dtype, l.sizes), mean(stat_dtype, stat_sizes(l)),
+               rstd(stat_dtype, stat_sizes(l));
         Tensor w(given == 1 ? int{GEMS_F32} : dtype, row_sizes(l)), b(dtype, row_sizes(l));
         w.fill(.5, 2, 3);
         b.fill(-1, 1, 4);
@@ -138,7 +159,8 @@ TEST_P(Family, Norms) {
         auto bias = [&](size_t k) { return given & 2 ? b.at(k) : 0.0; };
         std::vector<Real> m(rows.size()), s(rows.size()), q(rows.size());
         for (size_t r = 0; r < rows.size(); r++) {
-          for (int64_t i : rows[r]) m[r] += x.at(i) / rows[r].size(), q[r] += static_cast<Real>(x.at(i)) * x.at(i) / rows[r].size();
+          for (int64_t i : rows[r])
+            m[r] += x.at(i) / rows[r].size(), q[r] += static_cast<Real>(x.at(i)) * x.at(i) / rows[r].size();
           for (int64_t i : rows[r]) s[r] += (x.at(i) - m[r]) * (x.at(i) - m[r]) / rows[r].size();
           s[r] = 1 / std::sqrt(s[r] + 1e-5);
           q[r] = 1 / std::sqrt(q[r] + 1e-5);
@@ -168,9 +190,7 @@ TEST_P(Family, Norms) {
         gems_tensor stat = given & 1 ? rstd.ref() : absent(&rstd);
         ASSERT_EQ(row("rms_norm", l, dtype, {out.ref(), stat}, {x.ref(), wr}, 1e-5), GEMS_OK);
         for (size_t r = 0; r < rows.size(); r++) {
-          if (given & 1) {
-            ASSERT_TRUE(close(rstd.at(r), q[r], tolerance(stat_dtype, q[r], 8)));
-          }
+          if (given & 1) { ASSERT_TRUE(close(rstd.at(r), q[r], tolerance(stat_dtype, q[r], 8))); }
           for (size_t k = 0; k < rows[r].size(); k++) {
             const Real want = x.at(rows[r][k]) * q[r] * weight(k);
             ASSERT_TRUE(close(out.at(rows[r][k]), want, tolerance(dtype, want, 8)));
@@ -182,12 +202,14 @@ TEST_P(Family, Norms) {
 // In place, with the sum rounded to the residual's dtype before it is normalised; also where rows aren't dense.
 TEST_P(Family, FusedAddRmsNormInPlace) {
   for (int dtype : kDtypes)
-    for (const Layout& l : {Layout{{1, 576}, 1}, Layout{{40, 100}, 1}, Layout{{7, 5, 1025}, 2}, Layout{{9, 130}, 1, 1, {}, 2}, Layout{{30, 40}, 1, 1, {1, 0}}}) {
+    for (const Layout& l : {Layout{{1, 576}, 1}, Layout{{40, 100}, 1}, Layout{{7, 5, 1025}, 2}, Layout{{9, 130}, 1, 1, {}, 2},
+                            Layout{{30, 40}, 1, 1, {1, 0}}}) {
       SCOPED_TRACE(name("fused_add_rms_norm", l, dtype));
       Tensor x = like(l, dtype, -2, 2, 1), residual = like(l, dtype, -2, 2, 2), w(dtype, row_sizes(l));
       w.fill(.5, 1.5, 3);
       const auto x0 = x.values(), r0 = residual.values();
-      ASSERT_EQ(row("fused_add_rms_norm", l, dtype, {x.ref(), residual.ref()}, {x.ref(), residual.ref(), w.ref()}, 1e-6), GEMS_OK);
+      ASSERT_EQ(row("fused_add_rms_norm", l, dtype, {x.ref(), residual.ref()}, {x.ref(), residual.ref(), w.ref()}, 1e-6),
+                GEMS_OK);
       for (const auto& r : Rows(l).element) {
         Real q = 0;
         for (int64_t i : r) {

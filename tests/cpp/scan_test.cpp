@@ -11,8 +11,21 @@ struct Layout {
   int64_t gap = 1;
 };
 const std::vector<Layout> kLayouts = {
-    {{1}, 0},       {{7}, 0},          {{1000}, 0},          {{3, 140001}, 1},     {{300001}, 0},       {{50, 40}, 1},     {{50, 40}, 0},
-    {{9, 1100}, 0}, {{6, 20, 30}, 1},  {{33, 65}, 1, {1, 0}}, {{33, 65}, 0, {1, 0}}, {{20, 31}, 1, {}, 2}, {{20, 31}, 0, {}, 3}, {{5, 1}, 1}, {{70, 4097}, 1},
+    {{1}, 0},
+    {{7}, 0},
+    {{1000}, 0},
+    {{3, 140001}, 1},
+    {{300001}, 0},
+    {{50, 40}, 1},
+    {{50, 40}, 0},
+    {{9, 1100}, 0},
+    {{6, 20, 30}, 1},
+    {{33, 65}, 1, {1, 0}},
+    {{33, 65}, 0, {1, 0}},
+    {{20, 31}, 1, {}, 2},
+    {{20, 31}, 0, {}, 3},
+    {{5, 1}, 1},
+    {{70, 4097}, 1},
 };
 
 std::string name(const char* op, const Layout& l, int dtype) {
@@ -56,7 +69,8 @@ TEST_P(Family, Scans) {
             for (int64_t k = 0; k < n && good; k++) {
               run = sum ? run + in[at(k)] : run * in[at(k)];
               size = sum ? size + std::fabs(in[at(k)]) : std::fabs(run) * static_cast<Real>(k + 1);
-              const double tolerance = !f ? 0 : rounding(dtype, run) + (4 + std::sqrt(k)) * static_cast<double>(size) * 0x1p-53;  // carried in double
+              const double tolerance =
+                  !f ? 0 : rounding(dtype, run) + (4 + std::sqrt(k)) * static_cast<double>(size) * 0x1p-53;  // carried in double
               if (dtype == GEMS_F16 && std::fabs(run) > 60000) break;
               good = bool(close(out.at(at(k)), run, tolerance));
               ASSERT_TRUE(close(out.at(at(k)), run, tolerance)) << "at " << k << " of " << n;

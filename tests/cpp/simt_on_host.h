@@ -105,9 +105,7 @@ inline Warp& warp() { return block().warps[(size_t)self().thread / 32]; }
 inline void fiber_main() {
   try {
     machine->body();
-  } catch (const std::exception& e) {
-    machine->fail(e.what());
-  }
+  } catch (const std::exception& e) { machine->fail(e.what()); }
   Fiber& f = self();
   for (const auto& group : f.copies)
     if (!group.empty()) machine->fail("a thread ends with copies under way");

@@ -4,7 +4,9 @@
 namespace {
 #include "kernels/lang/base.h"
 
-struct truth { unsigned char byte; };  // a bool in memory: any byte, true if not zero
+struct truth {
+  unsigned char byte;
+};  // a bool in memory: any byte, true if not zero
 
 template <class D, class S> GEMS_FN D value(S x) {
   if constexpr (gems::is_same<S, truth>) return gems::to<D>((int)(x.byte != 0));
@@ -31,11 +33,14 @@ inline void half_to_float(const void* s, void* d) {
   _mm512_storeu_ps(d, _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256((const __m256i*)s)));
 }
 inline void float_to_half(const void* s, void* d) {
-  _mm256_storeu_si256((__m256i*)d, _mm512_maskz_cvtps_ph(0xffff, _mm512_loadu_ps(s), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  _mm256_storeu_si256((__m256i*)d,
+                      _mm512_maskz_cvtps_ph(0xffff, _mm512_loadu_ps(s), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #else
 constexpr size_t kHalves = 8;
-inline void half_to_float(const void* s, void* d) { _mm256_storeu_ps((float*)d, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)s))); }
+inline void half_to_float(const void* s, void* d) {
+  _mm256_storeu_ps((float*)d, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)s)));
+}
 inline void float_to_half(const void* s, void* d) {
   _mm_storeu_si128((__m128i*)d, _mm256_cvtps_ph(_mm256_loadu_ps((const float*)s), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
@@ -53,8 +58,12 @@ template <class S, class D, void (*Vector)(const void*, void*)> void convert_vec
     __builtin_memcpy(d + i, out, (n - i) * sizeof(D));
   }
 }
-template <> void convert<gems::f16, float>(const void* s, void* d, size_t n) { convert_vectors<gems::f16, float, half_to_float>(s, d, n); }
-template <> void convert<float, gems::f16>(const void* s, void* d, size_t n) { convert_vectors<float, gems::f16, float_to_half>(s, d, n); }
+template <> void convert<gems::f16, float>(const void* s, void* d, size_t n) {
+  convert_vectors<gems::f16, float, half_to_float>(s, d, n);
+}
+template <> void convert<float, gems::f16>(const void* s, void* d, size_t n) {
+  convert_vectors<float, gems::f16, float_to_half>(s, d, n);
+}
 #endif
 
 template <class S, class D> constexpr void add(gems_convert_table& t, int s, int d) {

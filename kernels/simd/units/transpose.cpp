@@ -43,7 +43,8 @@ template <class T> GEMS_FN void tile(const T* src, ptrdiff_t src_step, T* dst, p
 }
 #endif
 
-template <class T> __attribute__((flatten)) void transpose(const void* src_, ptrdiff_t src_step, void* dst_, ptrdiff_t dst_step, size_t rows, size_t n) {
+template <class T> __attribute__((flatten)) void transpose(const void* src_, ptrdiff_t src_step, void* dst_, ptrdiff_t dst_step,
+                                                           size_t rows, size_t n) {
   constexpr size_t L = kLanes<T>;
   const T* src = (const T*)src_;
   T* dst = (T*)dst_;
