@@ -16,7 +16,7 @@ SETUP := $(PYTHON) tools/setup_env.py --venv $(VENV) --torch $(TORCH)
 STAMP := $(VENV)/.flag_gems-$(TORCH)
 REQUIREMENTS := $(wildcard requirements/*.txt) tools/setup_env.py
 
-.PHONY: run build build-tests test lint bench test-gpu bench-gpu clean
+.PHONY: run build build-tests test test-all lint bench test-gpu bench-gpu clean
 .DELETE_ON_ERROR:
 
 run: build $(STAMP)-run
@@ -50,6 +50,11 @@ build-tests: | $(STAMP)-test
 
 # ---- checks
 test: build-tests
+	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -LE slow
+	$(PY) -m pytest tests/python -m "not slow" $(PYTEST_ARGS)
+
+# with the emulation of GPU kernels on the host, which compiles each of them with g++: half an hour on two cores
+test-all: build-tests $(STAMP)-test
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(PY) -m pytest tests/python $(PYTEST_ARGS)
 

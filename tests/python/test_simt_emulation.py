@@ -18,6 +18,7 @@ def compile_cases(folder, name, *defines):
     return folder / name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_emulated_kernels(tmp_path):
     headers = [h for f in (*PLANNERS, "fused") for h in sorted((ROOT / "ops" / f).glob("*.op.h"))]
