@@ -75,6 +75,7 @@ def test_backward(gems, device):
 
 
 def test_dynamic_shapes(gems, device):
+    torch._dynamo.utils.counters.clear()  # of the tests before
     gems.enable()
     f = torch.compile(lambda x, y: fused(x, y).sum(-1), backend="aot_eager", fullgraph=True, dynamic=True)
     for n in (3, 5, 8):
