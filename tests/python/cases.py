@@ -32,7 +32,7 @@ EXACT = {
     "fmin", "clamp", "clamp_min", "clamp_max", "where", "masked_fill", "threshold", "threshold_backward", "isnan", "isinf", "eq", "ne", "lt",
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
     "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
-    "full", "ones", "zeros", "zero_", "tril", "triu", "arange", "gather", "index_select", "embedding",
+    "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
 }  # fmt: skip
 
 # Calls that are left to the native kernel on purpose: (ATen name, sample, dtype, device) globs and the reason. A call listed here
@@ -40,58 +40,40 @@ EXACT = {
 EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("a[ln][ly]*", "no rows", "*", "*", "nothing to compute"),
     ("a[ln][ly]*", "empty rows", "*", "*", "nothing to compute"),
+    *[(op, rows, "*", "*", "nothing to compute") for op in ("sum*", "mean*", "prod*") for rows in ("no rows", "empty rows")],
+    *[("masked_fill.*[ar]", s, "*", "*", "self is broadcast by the mask") for s in ("broadcast both", "0-d first", "special")],
+    ("cum*_", "() dim=0 *", "bool", "*", "torch takes a 0-d bool here and no other"),
+    ("linear", "*", "*int*", "*", "a model's layer: floating point only"),
+    ("native_layer_norm_backward", "(0, 8)*", "*", "*", "no rows"),
+    *[
+        ("linear", f"({m},* transposed/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served")
+        for m in (33, 5, 96, 128)
+    ],
+    ("linear", "(4, 0, 5)*", "*", "*", "nothing to multiply"),
     ("m[ai][xn].unary_out", "no rows", "*", "*", "nothing to compute"),
     ("m[ai][xn].unary_out", "empty rows", "*", "*", "nothing to compute"),
-    ("masked_fill.Scalar", "broadcast both", "*", "*", "the mask is larger than self"),
-    ("masked_fill.Tensor", "broadcast both", "*", "*", "the mask is larger than self"),
-    ("masked_fill.Scalar", "special", "*", "*", "the mask is larger than self"),
-    ("masked_fill.Tensor", "special", "*", "*", "the mask is larger than self"),
-    ("masked_fill.Scalar", "0-d first", "*", "*", "the mask is larger than self"),
-    ("masked_fill.Tensor", "0-d first", "*", "*", "the mask is larger than self"),
-    ("linear", "(4, 0, 5)*", "*", "*", "nothing to compute"),
-    ("*mm*", "*", "bool", "*", "products of bool"),
-    ("mv*", "*", "bool", "*", "products of bool"),
-    ("threshold*", "*=1.5", "*int*", "*", "a fraction as threshold of integers"),
-    ("mean*", "empty rows", "*", "*", "nothing to reduce"),
-    ("mean*", "no rows", "*", "*", "nothing to reduce"),
-    ("prod*", "empty rows", "*", "*", "nothing to reduce"),
-    ("prod*", "no rows", "*", "*", "nothing to reduce"),
-    ("sum*", "empty rows", "*", "*", "nothing to reduce"),
-    ("sum*", "no rows", "*", "*", "nothing to reduce"),
-    ("cum*_", "*", "bool", "*", "torch has no bool scan"),
-    ("linear", "*", "*int*", "*", "torch decomposes it, and mm is served"),
-    ("linear", "(128*transposed/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
-    ("addcmul*", "value=1.5", "int*", "*", "a fraction as factor of integers"),
-    ("addcmul*", "value=1.5", "uint8", "*", "a fraction as factor of integers"),
-    ("*rms_norm", "eps=None", "*float16", "*", "the default eps of 16-bit types is torch's to choose"),
-    ("embedding_dense_backward", "*", "*int*", "*", "integer gradients"),
-    ("embedding_dense_backward", "*", "bool", "*", "integer gradients"),
+    ("native_layer_norm_backward", "(*) (*) sliced *", "*", "*", "rows with gaps"),
+    ("native_layer_norm_backward", "([!6]*) (*) transposed *", "*", "*", "rows with gaps"),
     ("div*_mode*", "rounding_mode=None*", "*", "*", "true division under another name; div.Tensor is served"),
     ("embedding_dense_backward", "transposed/*", "*", "*", "a gradient with gaps"),
     ("embedding_dense_backward", "sliced/*", "*", "*", "a gradient with gaps"),
     ("embedding_dense_backward", "*/transposed *", "*", "*", "indices with gaps"),
     ("embedding_dense_backward", "*/sliced *", "*", "*", "indices with gaps"),
+    ("embedding_dense_backward", "*", "*int*", "*", "gradients are floating point"),
+    ("embedding_dense_backward", "*", "bool", "*", "gradients are floating point"),
+    ("addcmul*", "value=1.5", "*int*", "*", "a fraction for integers"),
+    ("threshold*", "*=1.5", "*int*", "*", "a fraction for integers"),
+    ("*rms_norm", "eps=None", "*float16", "*", "the default eps is that of the compute type, which torch decides"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
-    ("linear", "([!12]* transposed/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
 ]
 
 
 # float32 tolerances (rel, abs) of pointwise operators whose formula cancels: the native kernels err as much.
 TOLERANCE = {"gelu": (1e-6, 1e-6), "gelu_backward": (1e-6, 1e-5), "silu_backward": (1e-6, 1e-6)}
 
-# Integer division and powers aren't vectorised by g++ 12; with integer tensors these are left to the native kernels.
-INTEGERS_NATIVE = {"div_mode", "floor_divide", "fmod", "remainder", "pow", "pow_tensor_scalar"}
-
-# Errors of native kernels that say nothing about the arguments: oneDNN refuses broadcast gradients of gelu.
-NATIVE_GAPS = ("could not create a primitive", "itensor_view_from_dense")
-
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
-OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "isnan", "isinf", "masked_fill", "relu"}
-
-# Sums and products of huge and tiny numbers overflow or cancel by their order, which is no part of the definition.
-# A division that overflows on the way (remainder by a denormal) is alike: torch gives NaN, ours 0.
-BY_ORDER = {"prod", "cumprod", "sum", "mean", "remainder"}
+OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu"}
 
 
 @dataclasses.dataclass
@@ -226,30 +208,18 @@ class Case:
     # ---- mode 1: test
     def test(self, sample: Sample, dtype: torch.dtype, device: str) -> str:
         """ "own" or "native"; AssertionError says what is wrong."""
-        if self.key == "_fused_rms_norm_backward" and device == "cpu":
-            return "error"  # torch has this operator on CUDA only
         if self.out_names:
             return self._test_out(sample, dtype, device)
         want = self.native(sample)
         got, calls, why = self.ours(sample)
         return self._compare(sample, dtype, device, got, want, calls, why)
 
-    def _free_layout(self):
-        """Dense, but in an order of its own: torch's formula swaps operands, or its out= form copies from a fresh result."""
-        return self.op in OTHER_LAYOUT or (self.out_names and "Scalar" in self.key)
-
     def _compare(self, sample, dtype, device, got, want, calls, why):
-        if isinstance(want, Exception) and not isinstance(got, Exception) and any(w in str(want) for w in NATIVE_GAPS):
-            return "own"  # a gap of the native kernel: nothing to compare with
         if isinstance(want, Exception) or isinstance(got, Exception):
             assert type(got) is type(want), f"{_what(got)}, native: {_what(want)}"
             return "error"
         self._check_values(sample, got, want, dtype)
         expected = self._expected_native(sample, dtype, device)
-        if calls == 0 and self.op in INTEGERS_NATIVE and not dtype.is_floating_point:
-            return "native"
-        if calls == 0 and self.op == "layer_norm_backward":
-            return "native"  # rows with gaps: the saved statistics or the gradient aren't dense
         if calls == 0 and not all(t.numel() == 0 for t in want):
             assert expected, f"ran natively: {why}"
             return "native"
@@ -258,27 +228,53 @@ class Case:
 
     def _expected_native(self, sample, dtype, device):
         at = (self.key, sample.name, str(dtype)[6:], device)
+        if not self._declared(sample, dtype):
+            return "the declaration computes in other types"
         for *globs, reason in EXPECTED_NATIVE:
             if all(fnmatch.fnmatchcase(a, g) for a, g in zip(at, globs)):
                 return reason
         return None
 
+    def _declared(self, sample, dtype) -> bool:
+        """Whether the compute type of the sample is among those of the declaration."""
+        if self.family not in ("pointwise", "reduce", "scan", "matmul"):
+            return True
+        text = samples.declaration(self.op)
+        if self.family == "pointwise":
+            operands = [v for v in [*sample.args, *sample.kwargs.values()] if isinstance(v, (torch.Tensor, int, float))]
+            operands = [
+                v for v, o in zip(operands, self.operands) if o.name not in ("condition", "mask", "alpha", "rounding_mode")
+            ]
+            for operand in operands:
+                dtype = torch.result_type(operand, torch.zeros(1, dtype=dtype))
+        if isinstance(sample.kwargs.get("dtype"), torch.dtype):
+            dtype = sample.kwargs["dtype"]
+        types = samples.compute_types(self.op)
+        if self.family == "matmul":
+            return dtype != torch.bool
+        if dtype.is_floating_point or "rule::to_float" in text:
+            return True
+        if dtype == torch.bool and self.family == "pointwise":
+            return "b" in types
+        return "l" in types or "i" in types
+
     def _check_values(self, sample, got, want, dtype):
         assert len(got) == len(want)
-        if self.op in BY_ORDER and (sample.name.startswith("special") or "expanded" in sample.name):
-            return
         reference = None
         for i, (g, w) in enumerate(zip(got, want)):
             assert g.dtype == w.dtype, f"dtype {g.dtype}, native {w.dtype}"
             assert g.shape == w.shape, f"shape {tuple(g.shape)}, native {tuple(w.shape)}"
             same = [(a, b) for a, b, s in zip(g.stride(), w.stride(), g.shape) if s > 1]
-            dense = self._free_layout() and _dense(g)
+            # out= overloads that torch generates copy into an output that is resized row-major
+            dense = (self.op in OTHER_LAYOUT or self.out_names) and _dense(g)
             assert g.numel() == 0 or dense or all(a == b for a, b in same), f"strides {g.stride()}, native {w.stride()}"
             if g.numel() == 0:
                 continue
             if self.exact or not g.dtype.is_floating_point:
-                _assert_equal(g, w)
-                continue
+                # torch rounds a 0-d operand to a 16-bit dtype first in some operators and not in others; the better result may differ
+                if not (g.dtype in (torch.float16, torch.bfloat16) and " 0-d " in sample.name):
+                    _assert_equal(g, w)
+                    continue
             if reference is None:
                 reference = self._reference(_in_double(sample))
             if isinstance(reference, Exception):
@@ -290,12 +286,15 @@ class Case:
         is stricter than flag_gems.testing with reduce_dim."""
         length = 1
         if self.family != "pointwise":
-            length = max([1, *(max(t.shape, default=1) for t in sample.args if isinstance(t, torch.Tensor) and t.numel())])
+            length = max([1, *(max(t.shape) for t in sample.args if isinstance(t, torch.Tensor) and t.dim() and t.numel())])
         if dtype == torch.float64:
             return 1e-12, 1e-12 * length
         if dtype == torch.float32 and self.family == "pointwise":
             return TOLERANCE.get(self.op, (1e-6, 1e-7))
-        return RESOLUTION[dtype], 1e-4 * length**0.5
+        rel = RESOLUTION[dtype]
+        if self.op in ("prod", "cumprod"):
+            rel = max(rel, length * torch.finfo(dtype).eps / 2)  # a rounding for each factor
+        return rel, 1e-4 * length**0.5
 
     def _reference(self, sample):
         if not self.out_names:
@@ -308,8 +307,7 @@ class Case:
     # ---- out=
     def _test_out(self, sample, dtype, device):
         like = self._functional(sample)
-        if like is None:
-            return "skipped"
+        assert like is not None, "no functional overload is known: name it in _FUNCTIONAL"
         ends = []
         for style in ("guarded", "transposed", "resized"):
             if style == "transposed" and any(t.dim() < 2 for t in like):
@@ -326,7 +324,7 @@ class Case:
             want = self.native(sample, theirs)
             got, calls, why = self.ours(sample, ours)
             ends.append(self._compare(sample, dtype, device, got, want, calls, f"{why} (out: {style})"))
-            if calls and not isinstance(got, Exception) and not isinstance(want, Exception):
+            if not isinstance(got, Exception):
                 check()
         return ends[-1]
 
@@ -348,16 +346,42 @@ class Case:
         except Exception:
             if strict:
                 raise
-            return [torch.empty(0, dtype=torch.float32)] * len(self.out_names)
+            return [torch.empty(0, dtype=torch.float32) for _ in self.out_names]
         return list(result) if isinstance(result, (tuple, list)) else [result]
 
     # ---- mode 2: gradient
+    def differentiable(self) -> bool:
+        """Functional, and torch has a derivative: found by asking for it."""
+        if self.inplace or self.out_names:
+            return False
+        try:
+            return self._gradients(self._gradient_sample("cpu")) is not None
+        except Exception:
+            return False
+
+    def _gradient_sample(self, device):
+        return next(s for s in self.samples(torch.float64, device) if s.kwargs.get("dtype", torch.float64) == torch.float64)
+
+    def _gradients(self, sample):
+        """In one direction; None when no result depends on an input."""
+        args = [a.detach().requires_grad_() if _real(a) else a for a in samples.copy_args(sample.args)]
+        outs = [t for t in _tensors(self.overload(*args, **sample.kwargs)) if t.requires_grad]
+        if not outs:
+            return None
+        directions = [torch.ones_like(t).cumsum(-1).cos() if t.dim() else torch.ones_like(t) for t in outs]
+        return torch.autograd.grad(outs, [a for a in args if _real(a)], directions, allow_unused=True)
+
     def gradient(self, device: str) -> None:
-        """gradcheck of the torch operator with everything enabled; the backward formulas call our kernels too."""
-        sample = next(s for s in self.samples(torch.float64, device) if not s.special)
-        args = [a.detach().contiguous().requires_grad_() if _differentiable(a) else a for a in _small(sample.args)]
+        """Gradients with everything enabled against the native ones, in float64; the backward formulas call our kernels too."""
+        sample = self._gradient_sample(device)
+        want = self._gradients(sample)
         with flag_gems.use_gems():
-            assert torch.autograd.gradcheck(lambda *t: _float_outputs(self.overload(*t, **sample.kwargs)), args, fast_mode=True)
+            got = self._gradients(sample)
+        assert len(got) == len(want)
+        for g, w in zip(got, want):
+            assert (g is None) == (w is None)
+            if g is not None:
+                torch.testing.assert_close(g, w, rtol=1e-9, atol=1e-9, equal_nan=True)
 
     # ---- mode 3: benchmark
     def benchmark(self, sample: Sample, seconds: float = 0.05) -> tuple[float, float]:
@@ -387,13 +411,15 @@ class Case:
 
     # ---- mode 4: support
     def support(self, dtype: torch.dtype, device: str) -> str:
-        """ "own", "native" or "error", for the first sample of this dtype."""
+        """ "own", "native" or "error", for the first sample of this dtype that has elements."""
         for sample in self.samples(dtype, device):
             outs = None
             if self.out_names:
                 like = self._functional(sample)
                 outs = None if like is None else _outs(like, "guarded", device)[0]
             got, calls, _ = self.ours(sample, outs)
+            if not isinstance(got, Exception) and all(t.numel() == 0 for t in got):
+                continue
             return "error" if isinstance(got, Exception) else "own" if calls else "native"
         return "error"
 
@@ -470,6 +496,16 @@ def _assert_near(got, native, reference, tolerance):
         )
 
 
+def _dense(t) -> bool:
+    """No gaps and no overlap: the strides are those of a permuted row-major tensor."""
+    step = 1
+    for stride, size in sorted((st, n) for st, n in zip(t.stride(), t.shape) if n > 1):
+        if stride != step:
+            return False
+        step *= size
+    return True
+
+
 GUARD = 64  # elements before and after an output
 
 
@@ -477,7 +513,7 @@ def _outs(like, style, device):
     """Output tensors like the given ones, and a check that nothing beside them was written."""
     outs, checks = [], []
     for t in like:
-        if style == "resized":
+        if style == "resized" or tuple(t.shape) == (0,):  # an operator may resize an empty output
             outs.append(torch.empty(0, dtype=t.dtype, device=device))
             continue
         n = t.numel()
@@ -501,18 +537,12 @@ def _outs(like, style, device):
     return outs, lambda: [c() for c in checks]
 
 
-def _differentiable(a):
+def _real(a):
     return isinstance(a, torch.Tensor) and a.dtype == torch.float64
 
 
-def _small(args):
-    """Few elements: gradcheck calls the operator for each."""
-    return args
-
-
-def _float_outputs(result):
-    outs = [result] if isinstance(result, torch.Tensor) else list(result)
-    return tuple(t for t in outs if t.dtype.is_floating_point and t.requires_grad)
+def _tensors(result):
+    return [t for t in ([result] if isinstance(result, torch.Tensor) else list(result)) if isinstance(t, torch.Tensor)]
 
 
 def _rms(x, weight, eps):
@@ -547,6 +577,8 @@ _REFERENCES = {
 # Overloads whose functional form has other argument types.
 _FUNCTIONAL = {
     "sum.IntList_out": torch.ops.aten.sum.dim_IntList,
+    "arange.out": torch.ops.aten.arange.default,
+    "arange.start_out": torch.ops.aten.arange.start_step,
     "mean.dtype_out": torch.ops.aten.mean.default,
 }
 
@@ -555,15 +587,7 @@ def all_cases() -> list[Case]:
     return [Case(r) for r in gems().table.rows]
 
 
-def dtypes_of(case: Case) -> tuple[torch.dtype, ...]:
-    return FLOATS if case.custom else samples.DTYPES
-
-
-def _dense(t):
-    """No gaps and no overlap, in any order of the dimensions."""
-    expected = 1
-    for stride, size in sorted((st, si) for st, si in zip(t.stride(), t.shape) if si > 1):
-        if stride != expected:
-            return False
-        expected *= size
-    return True
+def dtypes_of(case: Case, device: str) -> tuple[torch.dtype, ...]:
+    if case.base == "_fused_rms_norm_backward" and device == "cpu":
+        return ()  # torch has it on GPUs only: on the CPU rms_norm decomposes, and the operator's own error is kept
+    return FLOATS if case.base in _REFERENCES else samples.DTYPES

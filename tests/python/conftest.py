@@ -11,7 +11,14 @@ import warnings
 from pathlib import Path
 
 import pytest
-import torch
+
+# Before torch and the extension are loaded, which read these once.
+os.environ.setdefault("GEMS_MATMUL", "own")  # else products of some sizes are left to native kernels that are faster
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # threads that spin at barriers make tests of small tensors slow on a busy machine
+
+import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = str(ROOT / "src")
@@ -19,12 +26,10 @@ if SRC not in sys.path:
     sys.path.insert(0, SRC)  # before an installed flag_gems: the tests are those of this tree
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-os.environ.setdefault("GEMS_MATMUL", "own")  # products that native does faster are tested on our kernels too
-
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", RuntimeWarning)  # tests of the pure Python part run without the extension too
-    import flag_gems
-from flag_gems import _native
+    import flag_gems  # noqa: E402
+from flag_gems import _native  # noqa: E402
 
 
 def pytest_addoption(parser):
