@@ -39,7 +39,7 @@ failed=()
 for step in "${@:-all}"; do
   case $step in
     build) build ;;
-    test) limit 420 test "$PY" -m pytest tests/python --device cuda -q --maxfail 100 -p no:cacheprovider ;;
+    test) limit 420 test tools/test_gpu.sh "$PY" "$OUT/test-gpu.txt" cases ;;
     sanitizer) limit 240 sanitizer tools/test_gpu.sh "$PY" "$OUT/sanitizer-summary.txt" sanitizer ;;
     smoke) limit 200 gpu_smoke "$PY" benchmark/gpu_smoke.py ;;
     host) bench 120 host_cost-cuda host_cost --device cuda ;;

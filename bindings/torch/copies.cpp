@@ -109,11 +109,9 @@ bool handle_to_copy(Row& r, torch::jit::Stack& st) {
   if (!a[2].isNone() && a[2].toLayout() != c10::kStrided) return false;
   if (!a[4].isNone() && a[4].toBool()) return false;  // pinned memory
   if (!a[3].isNone()) {
-    const c10::Device d = a[3].toDevice();
-    if (d.type() != self.device().type() ||
-        (d.has_index() && d.index() != self.device().index() && d.type() != c10::DeviceType::CPU))
+    const c10::Device d = with_index(a[3].toDevice());
+    if (d.type() != self.device().type() || (d.type() != c10::DeviceType::CPU && d.index() != self.device().index()))
       return false;
-    if (d.type() == c10::DeviceType::CUDA && !d.has_index()) return false;  // "the current device": let torch decide
   }
   OutMeta m;
   if (!layout_for(self, a[6], m)) return false;
@@ -184,10 +182,8 @@ bool handle_full(Row& r, torch::jit::Stack& st) {
   else dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (!dtype_is_served(dtype) || (!a[o + 1].isNone() && a[o + 1].toLayout() != c10::kStrided)) return false;
   if (!a[o + 3].isNone() && a[o + 3].toBool()) return false;
-  c10::Device device = a[o + 2].isNone() ? c10::Device(c10::DeviceType::CPU) : a[o + 2].toDevice();
-  if (device.type() == c10::DeviceType::CUDA && !device.has_index()) return false;  // "the current device": let torch decide
-  if (device.type() == c10::DeviceType::CPU) device = c10::Device(c10::DeviceType::CPU);
-  else if (device.type() != c10::DeviceType::CUDA) return false;
+  const c10::Device device = a[o + 2].isNone() ? c10::Device(c10::DeviceType::CPU) : with_index(a[o + 2].toDevice());
+  if (device.type() != c10::DeviceType::CPU && device.type() != c10::DeviceType::CUDA) return false;
   const auto size = a[0].toIntVector();
   for (int64_t s : size)
     if (s < 0) return false;

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "bindings/torch/row.h"
+#include "bindings/torch/tensors.h"
 #include "bindings/torch/unboxed.h"
 #include "core/backend.h"
 
@@ -31,8 +32,8 @@ int64_t now_ns() {
 
 // Another library may have replaced and destroyed the kernel that we captured: look it up again below our own.
 void call_native(std::unique_ptr<c10::SafeKernelFunction>& native, const Row& r, c10::DispatchKeySet ks, torch::jit::Stack* st) {
-  TORCH_CHECK(native, "flag_gems: no native kernel for ", r.ns, "::", r.key, " on this device and ours doesn't serve this call (",
-              plan_reason(), ")");
+  TORCH_CHECK(native, message("flag_gems: no native kernel for ", r.ns, "::", r.key,
+                              " on this device and ours doesn't serve this call (", plan_reason(), ")"));
   native->callBoxed(*r.handle, ks, st);
 }
 

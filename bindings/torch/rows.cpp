@@ -333,17 +333,18 @@ bool handle_fused_add_rms_norm(Row& r, torch::jit::Stack& st) {
   call.npar = 1;
   call.par[0].d = a[3].toDouble();
   const int axis = static_cast<int>(x.dim() - w.dim());
-  TORCH_CHECK(axis >= 0 && w.dim() > 0 && x.sizes().slice(axis) == w.sizes(), "fused_add_rms_norm: weight of shape ", w.sizes(),
-              " doesn't match the last dimensions of input ", x.sizes());
-  TORCH_CHECK(x.sizes() == residual.sizes(), "fused_add_rms_norm: input ", x.sizes(), " and residual ", residual.sizes(),
-              " differ in shape");
-  TORCH_CHECK(x.scalar_type() == residual.scalar_type(), "fused_add_rms_norm: input is ", x.scalar_type(), " but residual is ",
-              residual.scalar_type());
+  const char* const name = "fused_add_rms_norm: ";
+  TORCH_CHECK(axis >= 0 && w.dim() > 0 && x.sizes().slice(axis) == w.sizes(),
+              message(name, "weight of shape ", w.sizes(), " doesn't match the last dimensions of input ", x.sizes()));
+  TORCH_CHECK(x.sizes() == residual.sizes(),
+              message(name, "input ", x.sizes(), " and residual ", residual.sizes(), " differ in shape"));
+  TORCH_CHECK(x.scalar_type() == residual.scalar_type(),
+              message(name, "input is ", x.scalar_type(), " but residual is ", residual.scalar_type()));
   TORCH_CHECK(x.device() == residual.device() && x.device() == w.device(),
-              "fused_add_rms_norm: operands on different devices: ", x.device(), ", ", residual.device(), ", ", w.device());
+              message(name, "operands on different devices: ", x.device(), ", ", residual.device(), ", ", w.device()));
   TORCH_CHECK(x.is_floating_point() && set_compute(call, static_cast<int>(x.scalar_type())) &&
                   dtype_is_served(static_cast<int>(w.scalar_type())),
-              "fused_add_rms_norm: dtype ", x.scalar_type(), " is not supported");
+              message(name, "dtype ", x.scalar_type(), " is not supported"));
   if (x.numel() > 0) {
     writable(x, call.t[0]);
     writable(residual, call.t[1]);
@@ -354,9 +355,9 @@ bool handle_fused_add_rms_norm(Row& r, torch::jit::Stack& st) {
     // Interleaved rows share an address range without sharing elements; only dense tensors can be told to overlap for sure.
     const bool dense = x.is_contiguous() && residual.is_contiguous();
     TORCH_CHECK(!dense || (!overlap(call.t[0], call.t + 3, 2) && !overlap(call.t[1], call.t + 4, 1)),
-                "fused_add_rms_norm: operands overlap in memory");
+                message(name, "operands overlap in memory"));
     TORCH_CHECK(build_row(call, axis, static_cast<int>(w.dim())) == Plan::ok && launch(call),
-                "fused_add_rms_norm: not served for this layout or device: ", last_error());
+                message(name, "not served for this layout or device: ", last_error()));
   }
   st.erase(st.end() - r.nargs, st.end());
   return true;

@@ -92,6 +92,11 @@ at::Tensor allocate(c10::IntArrayRef sizes, int dtype, c10::Device device) {
   return make(sizes, nullptr, n, dtype, device);
 }
 
+c10::Device with_index(c10::Device d) {
+  if (d.type() == c10::DeviceType::CPU) return c10::Device(c10::DeviceType::CPU);
+  return d.type() == c10::DeviceType::CUDA && !d.has_index() ? c10::impl::getDeviceGuardImpl(d.type())->getDevice() : d;
+}
+
 void* current_stream(int device_type, int device_index) {
   if (device_type != GEMS_CUDA) return nullptr;
   // A C function of libtorch_cuda, which Python loads without making its symbols global: asked for by file name, not linked, so that
@@ -147,6 +152,12 @@ bool fit_out(const OutMeta& m, const at::Tensor& out) {
   out.resize_(sizes);
   if (!m.contiguous) out.as_strided_(sizes, c10::IntArrayRef(m.strides, m.ndim));  // the layout a new result would have
   return true;
+}
+
+std::string text_of(c10::IntArrayRef sizes) {
+  std::string s = "[";
+  for (size_t d = 0; d < sizes.size(); d++) s += (d ? ", " : "") + std::to_string(sizes[d]);
+  return s + "]";
 }
 
 bool done(gems_status s, const gems_call& call) {

@@ -41,6 +41,9 @@ bool number(const at::Tensor& t, gems_tensor& g);
 at::Tensor allocate(const OutMeta& m, c10::Device device);
 at::Tensor allocate(c10::IntArrayRef sizes, int dtype, c10::Device device);  // contiguous
 
+// The device that a program means by "cuda": the current one. The CPU has no index.
+c10::Device with_index(c10::Device d);
+
 // The current stream of the framework on a device: cudaStream_t for CUDA, nullptr for the CPU.
 void* current_stream(int device_type, int device_index);
 
@@ -63,6 +66,15 @@ bool overlap(const gems_tensor& out, const gems_tensor* in, int nin);
 bool same_sizes(const OutMeta& m, const at::Tensor& t);
 // Resizes an empty out= tensor; false if its shape is wrong otherwise (the native kernel warns and resizes, or raises).
 bool fit_out(const OutMeta& m, const at::Tensor& out);
+
+// The text of an error. Not c10::str: its streams cross into libc10, which crashes where a toolchain gives this module a libstdc++ of
+// its own (seen with torch 2.11's conda-like compiler: an error message with sizes in it).
+inline std::string text_of(const char* s) { return s; }
+inline std::string text_of(const std::string& s) { return s; }
+std::string text_of(c10::IntArrayRef sizes);
+inline std::string text_of(c10::ScalarType t) { return c10::toString(t); }
+inline std::string text_of(c10::Device d) { return d.str(); }
+template <class... A> std::string message(const A&... parts) { return (text_of(parts) + ...); }
 
 // FAILED becomes an exception naming operator, dtypes, shapes and device; UNSUPPORTED returns false.
 bool done(gems_status s, const gems_call& call);

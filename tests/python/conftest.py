@@ -34,6 +34,13 @@ from flag_gems import _native  # noqa: E402
 
 def pytest_addoption(parser):
     parser.addoption("--device", choices=("cpu", "cuda"), help="where the tensors lie (default: cuda if there is a GPU)")
+    parser.addoption("--shard", default="0/1", help="i/n: every n-th test from the i-th on, for n processes beside each other")
+
+
+def pytest_collection_modifyitems(config, items):
+    i, n = map(int, config.getoption("--shard").split("/"))
+    config.hook.pytest_deselected(items=[t for k, t in enumerate(items) if k % n != i])
+    items[:] = items[i::n]
 
 
 def pytest_configure(config):
