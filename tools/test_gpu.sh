@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PY=$1 SUMMARY=$2
 shift 2
 STEPS=${*:-cases sanitizer}
-SHARDS=${SHARDS:-$(n=$(($(nproc) / 2)); echo $((n < 1 ? 1 : n > 8 ? 8 : n)))}
+SHARDS=${SHARDS:-$(n=$(nproc); echo $((n < 1 ? 1 : n > 16 ? 16 : n)))}
 # One operator of each family: what a skeleton does wrong, it does wrong for all of its family.
 KEYS="add.Tensor silu sum.dim_IntList argmax _softmax _fused_rms_norm cumsum index_select tril mm cat"
 SUBSET=${SUBSET:-$(for k in $KEYS; do printf '%s-float32] or ' "[$k"; done | sed 's/ or $//')}
@@ -32,7 +32,7 @@ for step in $STEPS; do
       # Compiling kernels is what takes the time, on one core a process: shards of the tests run beside each other.
       pids=()
       for i in $(seq 0 $((SHARDS - 1))); do
-        "$PY" -m pytest tests/python --device cuda -q -ra -p no:cacheprovider --shard "$i/$SHARDS" >"$log.$i" 2>&1 &
+        "$PY" -m pytest tests/python --device cuda -q -ra -p no:cacheprovider --durations 10 --shard "$i/$SHARDS" >"$log.$i" 2>&1 &
         pids+=($!)
       done
       status=0

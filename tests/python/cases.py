@@ -65,8 +65,21 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("embedding_dense_backward", "*", "bool", "*", "gradients are floating point"),
     ("addcmul*", "value=1.5", "*int*", "*", "a fraction for integers"),
     ("threshold*", "*=1.5", "*int*", "*", "a fraction for integers"),
+    ("threshold*", "*", "bool", "cuda", "torch takes bool with an out= of another dtype, and refuses it elsewhere"),
+    ("_fused_rms_norm_backward", "(0, 8)*", "*", "cuda", "no rows"),
     ("*rms_norm", "eps=None", "*float16", "*", "the default eps is that of the compute type, which torch decides"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
+]
+
+
+# Of EXACT operators, where the native kernel's result isn't the one to have; ours must be near the float64 reference instead.
+# A glob of the same form as in EXPECTED_NATIVE.
+ROUNDED: list[tuple[str, str, str, str, str]] = [
+    ("div*.Scalar*", "other=*", "float*", "cuda", "native multiplies by the reciprocal, ours is the rounded quotient"),
+]
+# Calls whose native result is wrong; ours must differ from it, or the entry is stale.
+NATIVE_WRONG: list[tuple[str, str, str, str, str]] = [
+    ("clamp_m[ai][xn]_.Tensor", "with int8", "uint8", "cuda", "native computes in uint8 what promotes to int16 (on the CPU it does)"),
 ]
 
 
@@ -232,10 +245,7 @@ class Case:
         at = (self.key, sample.name, str(dtype)[6:], device)
         if not self._declared(sample, dtype):
             return "the declaration computes in other types"
-        for *globs, reason in EXPECTED_NATIVE:
-            if all(fnmatch.fnmatchcase(a, g) for a, g in zip(at, globs)):
-                return reason
-        return None
+        return _listed(EXPECTED_NATIVE, at)
 
     def _declared(self, sample, dtype) -> bool:
         """Whether the compute type of the sample is among those of the declaration."""
@@ -272,7 +282,11 @@ class Case:
             assert g.numel() == 0 or dense or all(a == b for a, b in same), f"strides {g.stride()}, native {w.stride()}"
             if g.numel() == 0:
                 continue
-            if self.exact or not g.dtype.is_floating_point:
+            at = (self.key, sample.name, str(dtype)[6:], g.device.type)
+            if _listed(NATIVE_WRONG, at):
+                assert not torch.equal(g, w), "equal to the native result, remove it from NATIVE_WRONG"
+                continue
+            if (self.exact or not g.dtype.is_floating_point) and not _listed(ROUNDED, at):
                 # torch rounds a 0-d operand to a 16-bit dtype first in some operators and not in others; the better result may differ
                 if not (g.dtype in (torch.float16, torch.bfloat16) and " 0-d " in sample.name):
                     _assert_equal(g, w)
@@ -304,7 +318,10 @@ class Case:
         try:
             return self._functional(sample, strict=True, device=device)
         except Exception as e:
-            return e
+            # Some kernels take integers only with an out= of a floating dtype, whose values they then compute in.
+            outs = [torch.empty(0, dtype=torch.float64, device=device) for _ in self.out_names]
+            result = self.native(sample, outs)
+            return e if isinstance(result, Exception) else result
 
     # ---- out=
     def _test_out(self, sample, dtype, device):
@@ -428,6 +445,11 @@ class Case:
 
 
 # ---- helpers
+
+
+def _listed(rows, at):
+    """The reason of the first row whose globs match, or None."""
+    return next((reason for *globs, reason in rows if all(fnmatch.fnmatchcase(a, g) for a, g in zip(at, globs))), None)
 
 
 def _results(case, raw, args) -> list[torch.Tensor]:
