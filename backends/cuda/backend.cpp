@@ -75,6 +75,8 @@ const gems_backend kBackend = {
     .describe = describe,
     .variant_name = nullptr,
     .force_variant = nullptr,
+    .jit_mode = jit_mode,
+    .jit_pending = jit_pending,
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ enum {  // CUfunction_attribute
   CU_FUNC_ATTRIBUTE_NUM_REGS = 4,
   CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
 };
-enum { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
+enum { CU_STREAM_CAPTURE_STATUS_NONE = 0, CU_STREAM_CAPTURE_MODE_RELAXED = 2 };
 
 // X(return type is CUresult, name, parameters)
 #define GEMS_CUDA_DRIVER_FUNCTIONS(X)                                             \
@@ -54,6 +54,7 @@ enum { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
   X(cuFuncSetAttribute, (CUfunction, int, int))                                   \
   X(cuOccupancyMaxActiveBlocksPerMultiprocessor, (int*, CUfunction, int, size_t)) \
   X(cuStreamIsCapturing, (CUstream, int*))                                        \
+  X(cuThreadExchangeStreamCaptureMode, (int*))                                    \
   X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))
 
 struct Driver {

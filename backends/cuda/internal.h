@@ -16,7 +16,8 @@ namespace gems::cuda {
 const gems_host& host();  // set by gems_backend_entry
 
 struct OwnedKernel : Kernel {
-  std::string label;  // "silu on sm_90a", for messages
+  std::string label;                 // "silu on sm_90a", for messages
+  std::atomic<bool> pending{false};  // waits for a thread of the pool to build it; `function` is null until then
 };
 
 // Open addressing with linear probing. Readers take no lock: a slot is written before its `kernel` is published, a grown table
@@ -92,6 +93,19 @@ struct Check {
 };
 constexpr int kCheckDevice = 127;  // device_index of tensors in such a run: beyond every real device's
 
+// A call as the pool's threads see it again: the planner's way to the kernels it needs is dispatch() itself, on a copy, with
+// launches left out.
+struct CallCopy {
+  explicit CallCopy(const gems_call& c);
+  CallCopy(const CallCopy&) = delete;
+  gems_call call;
+
+ private:
+  std::unique_ptr<int64_t[]> dims_;
+};
+extern const char kCollect;  // its address stands for the stream of such a copy
+inline bool collecting(const gems_call* c) { return c->stream == &kCollect; }
+
 struct ThreadState {
   const gems_call* call = nullptr;  // the one that run() serves now
   CUcontext restore = nullptr;      // context that was current before device_of() switched
@@ -103,6 +117,11 @@ ThreadState& thread_state();
 
 gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
+
+// pool.cpp
+int jit_mode(int mode);
+int jit_pending(double seconds);
+bool enqueue(DeviceState* s, const gems_call& call);  // false: there is no pool (a forked child, exit)
 
 // unit.cpp
 std::string unit_text(const KernelSource& src);

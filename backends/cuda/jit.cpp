@@ -17,6 +17,7 @@ namespace gems::cuda {
 namespace {
 
 constexpr int kMaxDevices = 64;
+constexpr const char* kRetired = "this kernel failed before and is retired";
 std::atomic<DeviceState*> g_devices[kMaxDevices];
 std::mutex g_attach;
 
@@ -132,6 +133,7 @@ std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
     free(cached);
     if (load_binary(k, binary, src.block, src.smem).empty()) return "";  // else: a damaged entry, replaced below
   }
+  if (jit_mode(-1) == GEMS_JIT_OFF) return "not in the kernel cache, and GEMS_JIT=off compiles nothing";
   const Compiled c = nvrtc_compile(unit, headers, options, s->arch[0] == 'c');
   if (!c.ok)
     return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);
@@ -166,7 +168,33 @@ const Device* device_of(const gems_call* call) {
 
 const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
   const OwnedKernel* k = static_cast<const DeviceState*>(dev)->kernels.find(key);
-  return k && __atomic_load_n(&k->function, __ATOMIC_RELAXED) ? k : nullptr;
+  // acquire: a kernel that was pending gets its other members before its function
+  return k && __atomic_load_n(&k->function, __ATOMIC_ACQUIRE) ? k : nullptr;
+}
+
+bool deferred(const Device* dev, const KernelKey& key) {
+  ThreadState& t = thread_state();
+  if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || !t.call || collecting(t.call)) return false;
+  auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
+  if (const OwnedKernel* k = s->kernels.find(key)) {
+    unsupported(k->pending.load(std::memory_order_relaxed) ? "this kernel is being compiled" : kRetired);
+    return true;
+  }
+  if (capturing(t.call)) {
+    unsupported("the stream is being captured and this kernel isn't compiled yet");
+    return true;
+  }
+  auto k = std::make_unique<OwnedKernel>();
+  k->pending.store(true, std::memory_order_relaxed);
+  {
+    std::lock_guard<std::mutex> guard(s->lock);
+    if (!s->kernels.find(key)) s->kernels.insert(key, k.release());
+    else return unsupported("this kernel is being compiled"), true;
+  }
+  // Without a pool the kernel stays pending, that is native, for the rest of this process.
+  enqueue(s, *t.call);
+  unsupported("this kernel is being compiled");
+  return true;
 }
 
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src) {
@@ -179,16 +207,18 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   }
   const auto same = [&](const KernelKey& k) { return !memcmp(&k, &key, sizeof key); };
   std::unique_lock<std::mutex> guard(s->lock);
+  OwnedKernel* waiting = nullptr;  // the entry that deferred() made
   for (;;) {
-    if (const OwnedKernel* k = s->kernels.find(key)) {
-      if (k->function) return k;
-      unsupported("this kernel failed before and is retired");
+    waiting = s->kernels.find(key);
+    if (waiting && !waiting->pending.load(std::memory_order_relaxed)) {
+      if (waiting->function) return waiting;
+      unsupported(kRetired);
       return nullptr;
     }
     if (std::none_of(s->building.begin(), s->building.end(), same)) break;
     s->built.wait(guard);
   }
-  if (t.call && capturing(t.call)) {  // loading a module isn't allowed then
+  if (t.call && !collecting(t.call) && capturing(t.call)) {  // loading a module isn't allowed then
     unsupported("the stream is being captured and this kernel isn't compiled yet");
     return nullptr;
   }
@@ -204,9 +234,19 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
     t.text = error;
     t.reason = t.text.c_str();
   }
-  const OwnedKernel* result = error.empty() ? k.get() : nullptr;
   guard.lock();
-  s->kernels.insert(key, k.release());  // a failed one too: it isn't tried again
+  OwnedKernel* entry = waiting;
+  if (entry) {  // readers look at it already: its function comes last
+    entry->registers = k->registers;
+    entry->static_smem = k->static_smem;
+    entry->max_blocks_per_sm = k->max_blocks_per_sm;
+    entry->label = k->label;
+    __atomic_store_n(&entry->function, k->function, __ATOMIC_RELEASE);
+    entry->pending.store(false, std::memory_order_release);
+  } else {
+    s->kernels.insert(key, entry = k.release());  // a failed one too: it isn't tried again
+  }
+  const OwnedKernel* result = error.empty() ? entry : nullptr;
   s->building.erase(std::find_if(s->building.begin(), s->building.end(), same));
   s->built.notify_all();
   return result;
@@ -215,9 +255,8 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
-  if (__builtin_expect(!function, 0)) {
-    return thread_state().check ? GEMS_OK : unsupported("this kernel failed before and is retired");
-  }
+  if (__builtin_expect(collecting(call), 0)) return GEMS_OK;
+  if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
   const CUresult r =
       driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
@@ -270,7 +309,7 @@ const char* cuda_type(int dtype) {
 
 void* scratch(const gems_call* call, size_t bytes, void** handle) {
   *handle = nullptr;
-  if (__builtin_expect((unsigned char)call->t[0].device_index == kCheckDevice && thread_state().check, 0))
+  if (__builtin_expect(collecting(call) || ((unsigned char)call->t[0].device_index == kCheckDevice && thread_state().check), 0))
     return reinterpret_cast<void*>(uintptr_t{1} << 40);  // never touched: nothing is launched
   void* p = host().scratch ? host().scratch(GEMS_CUDA, call->t[0].device_index, bytes, call->stream, handle) : nullptr;
   if (!p) unsupported("no scratch memory on the device");

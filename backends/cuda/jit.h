@@ -38,9 +38,18 @@ struct Device {  // properties of one device, read once
 const Device* device_of(const gems_call* call);
 // Warm look-up: lock-free, no allocation. nullptr when this variant isn't there yet.
 const Kernel* find_kernel(const Device* dev, const KernelKey& key);
+// The kernel is missing and this call isn't to wait for it: its compilation has been handed to a thread (GEMS_JIT=async), or is under
+// way there. The reason is set; return GEMS_UNSUPPORTED.
+bool deferred(const Device* dev, const KernelKey& key);
 // Cold: compile through NVRTC (or take the cubin from the disk cache), load, publish under the key. nullptr (it doesn't compile, did
 // fail before, or the stream is being captured): return GEMS_UNSUPPORTED, the reason is set.
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src);
+// What a planner asks for: found, or built from source(), or nullptr with the reason set.
+template <class F> const Kernel* kernel_for(const Device* dev, const KernelKey& key, F source) {
+  const Kernel* k = find_kernel(dev, key);
+  if (__builtin_expect(k != nullptr, 1)) return k;
+  return deferred(dev, key) ? nullptr : build_kernel(dev, key, source());
+}
 // Asynchronous launch on call->stream.
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args);

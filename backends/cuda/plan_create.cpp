@@ -39,16 +39,14 @@ gems_status arange(const gems_call* c, const Device* dev) {
   w.u64((uint64_t)it.numel);
   w.u64((uint64_t)stride);
   const KernelKey key = key_of(c, log_e << 8 | c->compute, out.dtype);
-  const Kernel* k = find_kernel(dev, key);
-  if (__builtin_expect(!k, 0)) {
+  const Kernel* k = kernel_for(dev, key, [&] {
     const char* compute = c->compute == GEMS_F64 ? "double" : c->compute == GEMS_F32 ? "float" : "gems::i64";
-    k = build_kernel(dev, key,
-                     source("ArangeArgs",
-                            std::string("arange<") + cuda_type(out.dtype) + ", " + compute + ", " + std::to_string(kBlock) +
-                                ", " + std::to_string(1 << log_e) + ">",
-                            w.size()));
-    if (!k) return GEMS_UNSUPPORTED;
-  }
+    return source("ArangeArgs",
+                  std::string("arange<") + cuda_type(out.dtype) + ", " + compute + ", " + std::to_string(kBlock) + ", " +
+                      std::to_string(1 << log_e) + ">",
+                  w.size());
+  });
+  if (!k) return GEMS_UNSUPPORTED;
   const uint64_t per_block = (uint64_t)kBlock << log_e, blocks = ((uint64_t)it.numel + per_block - 1) / per_block;
   if (blocks > INT32_MAX) return unsupported("more blocks than a grid takes");
   return launch(c, k, (unsigned)blocks, 1, 1, kBlock, 0, w.data());
@@ -82,16 +80,14 @@ gems_status triangle(const gems_call* c, const Device* dev, Space& g, int64_t di
   for (int d = 0; d < dims; d++)
     for (int k = 0; k < 2; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
   const KernelKey key = key_of(c, log_e << 8 | dims, g.log_size[0]);
-  const Kernel* k = find_kernel(dev, key);
-  if (__builtin_expect(!k, 0)) {
+  const Kernel* k = kernel_for(dev, key, [&] {
     const std::string d = std::to_string(dims);
-    k = build_kernel(dev, key,
-                     source("TriangleArgs<" + d + ">",
-                            std::string("triangle<") + kBitsName[g.log_size[0]] + ", " + (upper ? "true" : "false") + ", " +
-                                std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + d + ">",
-                            w.size()));
-    if (!k) return GEMS_UNSUPPORTED;
-  }
+    return source("TriangleArgs<" + d + ">",
+                  std::string("triangle<") + kBitsName[g.log_size[0]] + ", " + (upper ? "true" : "false") + ", " +
+                      std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + d + ">",
+                  w.size());
+  });
+  if (!k) return GEMS_UNSUPPORTED;
   return launch(c, k, (unsigned)((vectors + kBlock - 1) / kBlock), 1, 1, kBlock, 0, w.data());
 }
 

@@ -57,17 +57,15 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
     for (int k = 0; k < 3; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
   KernelKey key = key_of(c, 0, log_e, dims);
   key.w[1] = (uint64_t)g.log_size[0] << 8 | (key.w[1] & 255);  // the element's size instead of its dtype
-  const Kernel* k = find_kernel(dev, key);
-  if (__builtin_expect(!k, 0)) {
+  const Kernel* k = kernel_for(dev, key, [&] {
     const std::string d = std::to_string(dims);
-    k = build_kernel(
-        dev, key,
-        source("IndexArgs<" + d + ">",
-               std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " +
-                   std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(kUnroll) + ", " + d + ">",
-               w.size()));
-    if (!k) return GEMS_UNSUPPORTED;
-  }
+    return source("IndexArgs<" + d + ">",
+                  std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " +
+                      std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(kUnroll) + ", " + d +
+                      ">",
+                  w.size());
+  });
+  if (!k) return GEMS_UNSUPPORTED;
   return launch(c, k, (unsigned)((vectors + tile - 1) / tile), 1, 1, kBlock, 0, w.data());
 }
 
@@ -95,14 +93,13 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   const Kernel* k[2];
   for (int phase = 0; phase < 2; phase++) {
     const KernelKey key = key_of(c, 1 + phase, log_e, 0);
-    k[phase] = find_kernel(dev, key);
-    if (k[phase]) continue;
-    const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ">";
-    const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";
-    k[phase] = build_kernel(
-        dev, key,
-        source("EmbeddingGradArgs",
-               phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e, w.size()));
+    k[phase] = kernel_for(dev, key, [&] {
+      const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ">";
+      const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";
+      return source("EmbeddingGradArgs",
+                    phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e,
+                    w.size());
+    });
     if (!k[phase]) return GEMS_UNSUPPORTED;
   }
   const int64_t per_block = (int64_t)kBlock << log_e;

@@ -24,9 +24,7 @@ gems_status run_matmul(const gems_call* call) {
   const MatmulPlan p = plan_matmul(call, *dev, choice);
   if (p.unsupported) return unsupported(p.unsupported);
   if (p.kernel == MatmulKernel::none) return GEMS_OK;
-  const KernelKey key = matmul_key(p);
-  const Kernel* k = find_kernel(dev, key);
-  if (!k) k = build_kernel(dev, key, matmul_source(p));
+  const Kernel* k = kernel_for(dev, matmul_key(p), [&] { return matmul_source(p); });
   if (!k) return GEMS_UNSUPPORTED;
   return launch(call, k, p.grid_x, 1, p.grid_z, (unsigned)p.block, (unsigned)p.smem, &p.args);
 }

@@ -61,8 +61,7 @@ const char* compute_name(int compute) {
   }
 }
 
-__attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* dev, int compute, const Shape& s,
-                                              const KernelKey& key, size_t args_size) {
+__attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int compute, const Shape& s, size_t args_size) {
   const auto num = [](int x) { return std::to_string(x); };
   KernelSource src;
   const std::string n = num(1 + c->nin), p = num(c->op->par), e = num(1 << s.log_e), u = num(unroll(s, c->nin)), d = num(s.dims);
@@ -96,18 +95,14 @@ __attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* 
   src.attributes = "__launch_bounds__(" + block + (s.variant == kTransposed ? ", 2)" : ")");
   src.block = kBlock;
   src.args_size = args_size;
-  return build_kernel(dev, key, src);
+  return src;
 }
 
 gems_status run_kernel(const gems_call* c, const Device* dev, int compute, const Shape& s, const ArgWriter& args,
                        uint64_t blocks) {
   if (blocks > INT32_MAX) return unsupported("more blocks than a grid takes");
-  const KernelKey key = key_of(c, compute, s);
-  const Kernel* k = find_kernel(dev, key);
-  if (__builtin_expect(!k, 0)) {
-    k = build(c, dev, compute, s, key, args.size());
-    if (!k) return GEMS_UNSUPPORTED;
-  }
+  const Kernel* k = kernel_for(dev, key_of(c, compute, s), [&] { return pointwise_source(c, compute, s, args.size()); });
+  if (!k) return GEMS_UNSUPPORTED;
   return launch(c, k, (unsigned)blocks, 1, 1, kBlock, 0, args.data());
 }
 

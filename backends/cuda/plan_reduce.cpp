@@ -181,8 +181,7 @@ gems_status plan_reduce(const gems_call* c, const Device& dev, ReducePlan* p) {
 }
 
 const Kernel* kernel_of(const gems_call* c, const Device* dev, const ReducePlan& p, const KernelKey& key, bool second) {
-  const Kernel* k = find_kernel(dev, key);
-  return k ? k : build_kernel(dev, key, reduce_source(c, p, second));
+  return kernel_for(dev, key, [&] { return reduce_source(c, p, second); });
 }
 
 }  // namespace

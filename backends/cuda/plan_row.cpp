@@ -157,13 +157,12 @@ gems_status run_row(const gems_call* call) {
   gems_status s = plan_row(call, *dev, &plan, nullptr);
   if (s != GEMS_OK) return s;
   if (plan.grid_x == 0) return GEMS_OK;  // no rows
-  const Kernel* k = find_kernel(dev, plan.key);
-  if (!k) {
+  const Kernel* k = kernel_for(dev, plan.key, [&] {
     KernelSource src;
     plan_row(call, *dev, &plan, &src);
-    k = build_kernel(dev, plan.key, src);
-    if (!k) return GEMS_UNSUPPORTED;
-  }
+    return src;
+  });
+  if (!k) return GEMS_UNSUPPORTED;
   return launch(call, k, plan.grid_x, 1, 1, unsigned(plan.block), 0, plan.args);
 }
 

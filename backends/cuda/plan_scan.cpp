@@ -83,9 +83,7 @@ KernelSource scan_source(const gems_call* c, const ScanPlan& p, Mode mode) {
 }
 
 const Kernel* kernel_of(const gems_call* c, const Device* dev, const ScanPlan& p, Mode mode) {
-  KernelKey key = p.key(c, mode);
-  const Kernel* k = find_kernel(dev, key);
-  return k ? k : build_kernel(dev, key, scan_source(c, p, mode));
+  return kernel_for(dev, p.key(c, mode), [&] { return scan_source(c, p, mode); });
 }
 
 }  // namespace

@@ -200,6 +200,22 @@ PyObject* py_force_isa(PyObject*, PyObject* arg) {
   Py_RETURN_FALSE;
 }
 
+PyObject* py_jit_mode(PyObject*, PyObject* arg) {
+  const long mode = PyLong_AsLong(arg);
+  if (mode == -1 && PyErr_Occurred()) return nullptr;
+  int before = -1;
+  for (const gems_backend* b : loaded_backends())
+    if (b->jit_mode) before = b->jit_mode(static_cast<int>(mode));
+  return PyLong_FromLong(before);
+}
+PyObject* py_jit_pending(PyObject*, PyObject* arg) {
+  const double seconds = PyFloat_AsDouble(arg);
+  if (seconds == -1 && PyErr_Occurred()) return nullptr;
+  int left = 0;
+  Py_BEGIN_ALLOW_THREADS for (const gems_backend* b : loaded_backends()) if (b->jit_pending) left += b->jit_pending(seconds);
+  Py_END_ALLOW_THREADS return PyLong_FromLong(left);
+}
+
 PyObject* py_allocator_trim(PyObject*, PyObject*) { return PyLong_FromLongLong(allocator_trim()); }
 PyObject* py_allocator_limit(PyObject*, PyObject* arg) {
   const long long n = PyLong_AsLongLong(arg);
@@ -232,6 +248,9 @@ PyMethodDef kMethods[] = {
     {"backends", py_backends, METH_NOARGS, "(name, usable, description)"},
     {"isas", py_isas, METH_NOARGS, "instruction sets this CPU has"},
     {"force_isa", py_force_isa, METH_O, "name or None"},
+    {"jit_mode", py_jit_mode, METH_O,
+     "0 off, 1 sync, 2 async, -1 only asks; returns what was set before, -1 without a compiling backend"},
+    {"jit_pending", py_jit_pending, METH_O, "calls whose kernel is being compiled, after waiting this many seconds at most"},
     {"allocator_trim", py_allocator_trim, METH_NOARGS, "gives idle CPU memory back; returns bytes"},
     {"allocator_limit", py_allocator_limit, METH_O, "bytes of idle memory kept; 0 = off"},
     {"allocator_stats", py_allocator_stats, METH_NOARGS, ""},

@@ -91,7 +91,16 @@ typedef struct gems_backend {
   /* (optional) names of the implementation variants (instruction sets), and forcing one for tests; -1 = best */
   const char* (*variant_name)(int i);
   int (*force_variant)(int i);
+  /* (optional) run-time compilation. jit_mode(mode) sets GEMS_JIT_OFF.. and returns what was set before; -1 only asks.
+   * jit_pending(seconds): how many calls wait for their kernel to be compiled, after waiting until there are none, for this
+   * long at most. */
+  int (*jit_mode)(int mode);
+  int (*jit_pending)(double seconds);
 } gems_backend;
+
+/* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC compiles in the call, ASYNC
+ * (default, GEMS_JIT=async) runs natively while a thread compiles. */
+enum { GEMS_JIT_OFF = 0, GEMS_JIT_SYNC = 1, GEMS_JIT_ASYNC = 2 };
 
 typedef const gems_backend* (*gems_backend_entry_fn)(const gems_host* host);
 

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -41,7 +42,8 @@ void cache_store(const char* key, const void* data, size_t size) {
 const char* source_name(int i) {  // the tree's files, as the embedded ones are named
   static const std::vector<std::string> names = [] {
     std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
-    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"})
+    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh", "simt/team.cuh",
+                          "simt/team_args.cuh", "simt/reduce.cuh"})
       v.push_back(std::string("kernels/") + n);
     for (int k = 0; k < op_count(); k++) v.push_back(op_at(k)->header);
     return v;
@@ -92,8 +94,10 @@ class CudaBackend : public testing::Test {
     backend = reinterpret_cast<gems_backend_entry_fn>(dlsym(lib, "gems_backend_entry"))(&host);
     ASSERT_NE(backend, nullptr);
   }
+  void TearDown() override { backend->jit_mode(GEMS_JIT_SYNC); }
   void SetUp() override {
     const char* dirs = std::getenv("GEMS_NVRTC_DIRS");
+    backend->jit_mode(GEMS_JIT_SYNC);
     Call probe("add", 16);
     if (backend->run(&probe.c) != GEMS_OK && std::strstr(backend->last_error(), "libnvrtc"))
       GTEST_SKIP() << backend->last_error() << (dirs ? dirs : "");
@@ -237,6 +241,81 @@ TEST_F(CudaBackend, ThreadsCompileAKernelOnce) {
   for (std::thread& t : threads) t.join();
   EXPECT_EQ(ok, 32);
   EXPECT_EQ(fake->modules - modules, 4);
+}
+
+TEST_F(CudaBackend, AsyncCallsDontWait) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  const int modules = fake->modules, launches = fake->launches;
+  Call warm("add", 16);
+  const auto us = [&](Call& a) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+  };
+  std::vector<double> times;
+  for (const char* op : {"log2", "log1p", "expm1", "erf", "tan", "trunc", "round"}) {
+    Call a(op, 100);
+    times.push_back(us(a));
+    EXPECT_NE(std::strstr(backend->last_error(), "being compiled"), nullptr) << backend->last_error();
+  }
+  EXPECT_EQ(fake->launches, launches);
+  std::sort(times.begin(), times.end());
+  std::printf("a call that leaves its kernel to the pool: %.1f us (median)\n", times[times.size() / 2]);
+  EXPECT_LT(times[times.size() / 2], 5000);  // a compilation takes 50,000
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  std::printf("7 kernels: %.0f ms\n",
+              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  EXPECT_EQ(fake->modules - modules, 7);
+  EXPECT_EQ(fake->launches, launches);  // building launches nothing
+  Call a("log2", 100);
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(fake->launches, launches + 1);
+}
+
+TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  const int64_t n = 1 << 22;
+  Call a("sum", n);
+  a.c.nin = 1;
+  a.c.t[1].dtype = a.c.t[0].dtype = GEMS_F32;
+  Reduction all;
+  all.dims = 1;
+  OutMeta meta[3];
+  ASSERT_EQ(plan_reduce(a.c, all, GEMS_F32, meta), Plan::ok) << plan_reason();
+  a.c.t[0].ndim = 0;
+  a.c.t[0].numel = 1;
+  ASSERT_EQ(build_reduce(a.c, all, false), Plan::ok);
+  const int modules = fake->modules;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  EXPECT_EQ(fake->modules - modules, 2);  // partial results, and their sum
+}
+
+TEST_F(CudaBackend, AsyncLeavesCapturesAlone) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  Call a("ceil", 100);
+  fake->capturing = 1;
+  const int modules = fake->modules;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "captured"), nullptr);
+  EXPECT_EQ(backend->jit_pending(10), 0);
+  EXPECT_EQ(fake->modules, modules);
+  fake->capturing = 0;
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  fake->capturing = 1;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK);
+  fake->capturing = 0;
+}
+
+TEST_F(CudaBackend, OffTakesWhatIsCached) {
+  Call first("rsqrt", 100), second("rsqrt", 100, 1), other("reciprocal", 100);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK);
+  backend->jit_mode(GEMS_JIT_OFF);
+  EXPECT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(backend->run(&other.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "GEMS_JIT=off"), nullptr) << backend->last_error();
 }
 
 TEST_F(CudaBackend, TableGrows) {

@@ -42,6 +42,7 @@ EXPORT int cuFuncGetAttribute(int* v, int, void*) { return *v = 32, 0; }
 EXPORT int cuFuncSetAttribute(void*, int, int) { return 0; }
 EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, void*, int, size_t) { return *n = 8, 0; }
 EXPORT int cuStreamIsCapturing(void*, int* status) { return *status = fake_cuda()->capturing, 0; }
+EXPORT int cuThreadExchangeStreamCaptureMode(int*) { return 0; }
 EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned, unsigned, unsigned smem,
                           void* stream, void**, void**) {
   FakeCuda& f = *fake_cuda();

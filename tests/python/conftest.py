@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 # Before torch and the extension are loaded, which read these once.
+os.environ.setdefault("GEMS_JIT", "sync")  # a case is to run on our kernel at its first call
 os.environ.setdefault("GEMS_MATMUL", "own")  # else products of some sizes are left to native kernels that are faster
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "passive"
