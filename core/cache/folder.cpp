@@ -47,7 +47,8 @@ Descriptor open_folder(const std::string& path, const FolderRules& rules, std::s
   for (int links = 0; at && !todo.empty();) {
     const std::string name = todo.front();
     todo.pop_front();
-    const std::string here = done + "/" + name;
+    std::string here = done;
+    here.append("/").append(name);
     struct stat st;
     int rc = fstatat(at.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW);
     if (rc != 0 && errno == ENOENT) {
@@ -88,7 +89,7 @@ Descriptor open_folder(const std::string& path, const FolderRules& rules, std::s
       return Descriptor();
     }
     at = std::move(next);
-    done = here;
+    done = std::move(here);
   }
   if (!at) *why = problem(path, errno);
   return at;

@@ -117,7 +117,9 @@ class Cache {
         std::lock_guard<std::mutex> guard(lock_);
         library = library_;
       }
-      for (const std::string& name : subfolders(library)) add_pack(library + "/" + name, true);
+      if (library.empty()) return;
+      library += '/';
+      for (const std::string& name : subfolders(library)) add_pack(library + name, true);
     });
     std::lock_guard<std::mutex> guard(lock_);
     return packs_;
