@@ -6,8 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/cache/disk_cache.h"
+#include "core/cache/kernel_cache.h"
 #include "core/jit/embedded.h"
+#include "core/jit/source_folder.h"
 #include "core/registry.h"
 
 namespace gems {
@@ -52,8 +53,8 @@ const char* host_source_name(int i) { return i >= 0 && i < kEmbeddedCount ? kEmb
 void host_log(int level, const char* text) { log(level, text); }
 
 const gems_host g_host = {
-    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, disk_cache_load,
-    disk_cache_store, host_source,       host_source_name, host_log,     setting,
+    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, cache_load, cache_store,
+    host_source,      host_source_name,  host_log,         setting,      cache_begin,       cache_end,
 };
 
 }  // namespace

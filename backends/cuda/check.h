@@ -15,7 +15,13 @@ typedef struct gems_cuda_kernel_report {
   int refused;        // the planner returned UNSUPPORTED: no kernel was made
   int registers, spill_bytes, shared_bytes, code_bytes;
   double seconds;
+  const char* key;  // in the kernel cache
+  int cached;       // taken from there (GEMS_CUDA_CHECK_CACHED)
 } gems_cuda_kernel_report;
+
+// Added to a level: kernels are taken from the kernel cache and stored there as a device of that architecture would (registers and
+// spills aren't reported then). This is how packs are made without a GPU.
+#define GEMS_CUDA_CHECK_CACHED 256
 
 // level 0: one storage type per compute type, layouts that matter most; 1: all storage types and layouts.
 // Returns the number of kernels compiled, -1 if there is no NVRTC. Thread-safe; `report` is called on the calling thread.

@@ -127,5 +127,23 @@ bool enqueue(DeviceState* s, const gems_call& call);  // false: there is no pool
 std::string unit_text(const KernelSource& src);
 std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit);
 std::vector<std::string> compile_options(const std::string& arch);
+std::string cache_key(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
+                      const std::vector<std::string>& options, const char* compiler);
+
+// The turn to compile a key, which the processes that share a cache take one after the other.
+class CompileTurn {
+ public:
+  explicit CompileTurn(const std::string& key) : key_(key), mine_(!host().cache_begin || host().cache_begin(key.c_str())) {}
+  ~CompileTurn() {
+    if (mine_ && host().cache_end) host().cache_end(key_.c_str());
+  }
+  CompileTurn(const CompileTurn&) = delete;
+  CompileTurn& operator=(const CompileTurn&) = delete;
+  bool mine() const { return mine_; }  // false: another process has stored it meanwhile
+
+ private:
+  const std::string key_;
+  const bool mine_;
+};
 
 }  // namespace gems::cuda

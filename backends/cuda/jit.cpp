@@ -11,7 +11,6 @@
 
 #include "backends/cuda/internal.h"
 #include "backends/cuda/nvrtc.h"
-#include "backends/cuda/sha256.h"
 
 namespace gems::cuda {
 namespace {
@@ -117,23 +116,18 @@ std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
   const std::string unit = unit_text(src);
   const auto headers = include_closure(unit);
   const std::vector<std::string> options = compile_options(s->arch);
-  Sha256 h;
-  h.field(unit);
-  for (const auto& e : headers) {
-    h.field(e.first);
-    h.field(e.second);
-  }
-  for (const std::string& o : options) h.field(o);
-  h.field(version);
-  h.field(std::to_string(GEMS_ABI_VERSION));
-  const std::string key = h.hex();
-  size_t size = 0;
-  if (void* cached = host().cache_load ? host().cache_load(key.c_str(), &size) : nullptr) {
-    const std::string binary((const char*)cached, size);
-    free(cached);
-    if (load_binary(k, binary, src.block, src.smem).empty()) return "";  // else: a damaged entry, replaced below
-  }
-  if (jit_mode(-1) == GEMS_JIT_OFF) return "not in the kernel cache, and GEMS_JIT=off compiles nothing";
+  const std::string key = cache_key(unit, headers, options, version);
+  const auto cached = [&] {
+    size_t size = 0;
+    void* data = host().cache_load ? host().cache_load(key.c_str(), &size) : nullptr;
+    const std::string binary((const char*)data, data ? size : 0);
+    free(data);
+    return data && load_binary(k, binary, src.block, src.smem).empty();  // an image that the driver refuses is replaced below
+  };
+  if (cached()) return "";
+  if (jit_mode(-1) == GEMS_JIT_OFF) return "GEMS_JIT=off, and the kernel cache has no entry for this kernel";
+  const CompileTurn turn(key);
+  if (!turn.mine() && cached()) return "";
   const Compiled c = nvrtc_compile(unit, headers, options, s->arch[0] == 'c');
   if (!c.ok)
     return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/cuda/internal.h"
+#include "backends/cuda/sha256.h"
 
 namespace gems::cuda {
 namespace {
@@ -60,6 +61,23 @@ std::vector<std::pair<const char*, const char*>> include_closure(const std::stri
     if (lasting) r.emplace_back(lasting, text);
   }
   return r;
+}
+
+// Contents only, and include names: neither where the texts lie nor when they were written changes a key.
+std::string cache_key(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
+                      const std::vector<std::string>& options, const char* compiler) {
+  Sha256 h;
+  h.field(unit);
+  h.field(std::to_string(headers.size()));
+  for (const auto& e : headers) {
+    h.field(e.first);
+    h.field(e.second);
+  }
+  h.field(std::to_string(options.size()));
+  for (const std::string& o : options) h.field(o);
+  h.field(compiler);
+  h.field(std::to_string(GEMS_ABI_VERSION));
+  return h.hex();
 }
 
 }  // namespace gems::cuda

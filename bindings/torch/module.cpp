@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "bindings/torch/allocator.h"
+#include "bindings/torch/cache_module.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
 #include "core/backend.h"
@@ -263,4 +264,8 @@ PyModuleDef kModule = {
 }  // namespace
 }  // namespace gems::torch_binding
 
-PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&gems::torch_binding::kModule); }
+PyMODINIT_FUNC PyInit__C() {
+  PyObject* m = PyModule_Create(&gems::torch_binding::kModule);
+  if (m && PyModule_AddFunctions(m, gems::torch_binding::kCacheMethods) < 0) Py_CLEAR(m);
+  return m;
+}

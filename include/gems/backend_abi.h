@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define GEMS_ABI_VERSION 1
+#define GEMS_ABI_VERSION 2
 #define GEMS_MAX_OPERANDS 10 /* outputs and inputs of one call */
 #define GEMS_MAX_DIMS 12     /* of an iteration space after collapsing; more: unsupported */
 #define GEMS_MAX_PARS 8
@@ -67,7 +67,7 @@ typedef struct gems_host {
   /* Scratch memory on a device, ordered on `stream`; freed by scratch_free with the same handle. NULL when there is none. */
   void* (*scratch)(int device_type, int device_index, size_t bytes, void* stream, void** handle);
   void (*scratch_free)(void* handle);
-  /* Kernel cache on disk. load returns malloc'ed bytes or NULL; key is a hex string. */
+  /* Kernel cache on disk. load returns malloc'ed bytes or NULL; key: 64 lower-case hex digits (SHA-256). */
   void* (*cache_load)(const char* key, size_t* size);
   void (*cache_store)(const char* key, const void* data, size_t size);
   /* Text of an embedded kernel source by its include name ("kernels/simt/pointwise.cuh"), or NULL; source_name(i) lists them. */
@@ -75,6 +75,10 @@ typedef struct gems_host {
   const char* (*source_name)(int i);
   void (*log)(int level, const char* text); /* 0 debug, 1 info, 2 warning, 3 error */
   const char* (*setting)(const char* name); /* one reader of the environment: "GEMS_..." or NULL */
+  /* Around a compile, between load and store, on one thread; processes that start together then compile a key once.
+   * begin 1: compile, store, end. 0: another process has stored it meanwhile: load it (no end). Waits for it a bounded time. */
+  int (*cache_begin)(const char* key);
+  void (*cache_end)(const char* key);
 } gems_host;
 
 typedef struct gems_backend {

@@ -36,6 +36,7 @@ def native():
                 raise ImportError(_error)
             try:
                 module = _import()
+                module.cache_packs_of_library(str(PACKAGE / "packs"))
                 module.load_backends(str(LIB_DIR), nvrtc_dirs())
             except (ImportError, OSError, RuntimeError) as e:
                 _error = _explain(e)

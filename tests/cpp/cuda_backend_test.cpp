@@ -39,6 +39,20 @@ void cache_store(const char* key, const void* data, size_t size) {
   g_stores++;
   g_cache[key] = std::string(static_cast<const char*>(data), size);
 }
+std::vector<std::string> g_turns;    // keys of cache_begin and cache_end
+std::string g_stored_while_waiting;  // what "another process" stores during the next cache_begin
+int cache_begin(const char* key) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  g_turns.push_back(std::string("begin ") + key);
+  if (g_stored_while_waiting.empty()) return 1;
+  g_cache[key] = g_stored_while_waiting;
+  g_stored_while_waiting.clear();
+  return 0;
+}
+void cache_end(const char* key) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  g_turns.push_back(std::string("end ") + key);
+}
 const char* source_name(int i) {  // the tree's files, as the embedded ones are named
   static const std::vector<std::string> names = [] {
     std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
@@ -87,6 +101,8 @@ class CudaBackend : public testing::Test {
     host.abi_version = GEMS_ABI_VERSION;
     host.cache_load = cache_load;
     host.cache_store = cache_store;
+    host.cache_begin = cache_begin;
+    host.cache_end = cache_end;
     host.source = source;
     host.source_name = source_name;
     host.log = log_line;
@@ -164,6 +180,51 @@ TEST_F(CudaBackend, DamagedCacheEntryIsRebuilt) {
   fake->refuse_images = 1;
   ASSERT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
   EXPECT_EQ(g_stores, stores + 1);
+}
+
+TEST_F(CudaBackend, ACompileIsATurn) {
+  g_turns.clear();
+  Call a("ceil", 100);
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
+  ASSERT_EQ(g_turns.size(), 2u);
+  const std::string key = g_turns[0].substr(6);
+  EXPECT_EQ(key.size(), 64u);
+  EXPECT_EQ(g_turns[1], "end " + key);
+  EXPECT_EQ(g_cache.count(key), 1u);
+  Call b("ceil", 100, 1);  // another device of the same architecture: from the cache, no turn
+  ASSERT_EQ(backend->run(&b.c), GEMS_OK);
+  EXPECT_EQ(g_turns.size(), 2u);
+  // Another process compiles it meanwhile: its result is taken, nothing is compiled or stored.
+  const int stores = g_stores;
+  g_stored_while_waiting = g_cache[key];
+  Call c("trunc", 100);
+  ASSERT_EQ(backend->run(&c.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(g_stores, stores);
+  ASSERT_EQ(g_turns.size(), 3u);
+  // One that doesn't compile ends its turn too.
+  static gems_op_info broken = *op_find("relu");
+  broken.name = "no_such_operator_either";
+  broken.header = "ops/pointwise/none.op.h";
+  broken.id = 4001;
+  Call d("relu", 100);
+  d.c.op = &broken;
+  EXPECT_EQ(backend->run(&d.c), GEMS_UNSUPPORTED);
+  ASSERT_EQ(g_turns.size(), 5u);
+  EXPECT_EQ(g_turns[4], "end " + g_turns[3].substr(6));
+  const std::string why = backend->last_error();
+  if (const size_t at = why.find("unit: /"); at != std::string::npos) std::remove(why.substr(at + 6).c_str());
+}
+
+TEST_F(CudaBackend, OffTakesOnlyWhatIsCached) {
+  Call first("log2", 100), second("log2", 100, 1), other("log10", 100);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK) << backend->last_error();
+  setenv("GEMS_JIT", "off", 1);
+  g_turns.clear();
+  EXPECT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(backend->run(&other.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "GEMS_JIT=off"), nullptr) << backend->last_error();
+  unsetenv("GEMS_JIT");
+  EXPECT_TRUE(g_turns.empty());
 }
 
 TEST_F(CudaBackend, NothingIsCompiledDuringCapture) {
