@@ -12,6 +12,7 @@
 #include "bindings/torch/allocator.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
+#include "bindings/torch/tune_module.h"
 #include "core/backend.h"
 
 namespace gems::torch_binding {
@@ -244,4 +245,8 @@ PyModuleDef kModule = {
 }  // namespace
 }  // namespace gems::torch_binding
 
-PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&gems::torch_binding::kModule); }
+PyMODINIT_FUNC PyInit__C() {
+  PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
+  if (module && PyModule_AddFunctions(module, gems::torch_binding::tune_methods()) < 0) Py_CLEAR(module);
+  return module;
+}
