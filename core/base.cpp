@@ -1,5 +1,7 @@
 #include "core/base.h"
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -29,6 +31,20 @@ const char* setting(const char* name) {
   return v.empty() ? nullptr : v.c_str();
 }
 void default_setting(const char* name, const std::string& value) { read(name, value); }
+
+std::string cache_folder() {
+  if (const char* s = setting("GEMS_CACHE_DIR")) return s;
+  if (const char* x = setting("XDG_CACHE_HOME")) return std::string(x) + "/flag_gems";
+  if (const char* h = setting("HOME")) return std::string(h) + "/.cache/flag_gems";
+  return "";
+}
+
+bool make_folders(const std::string& path) {
+  for (size_t at = 1; at <= path.size(); at++)
+    if (at == path.size() || path[at] == '/') mkdir(path.substr(0, at).c_str(), 0700);  // one that can't be made is missing below
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
 
 void log(int level, const std::string& text) {
   static const int threshold = [] {

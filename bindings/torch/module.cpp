@@ -13,6 +13,7 @@
 #include "bindings/torch/cache_module.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
+#include "bindings/torch/tune_module.h"
 #include "core/backend.h"
 
 namespace gems::torch_binding {
@@ -265,7 +266,8 @@ PyModuleDef kModule = {
 }  // namespace gems::torch_binding
 
 PyMODINIT_FUNC PyInit__C() {
-  PyObject* m = PyModule_Create(&gems::torch_binding::kModule);
-  if (m && PyModule_AddFunctions(m, gems::torch_binding::kCacheMethods) < 0) Py_CLEAR(m);
-  return m;
+  PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
+  for (PyMethodDef* methods : {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods()})
+    if (module && PyModule_AddFunctions(module, methods) < 0) Py_CLEAR(module);
+  return module;
 }

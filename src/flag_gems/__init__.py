@@ -54,7 +54,7 @@ def torch_ge(version: str) -> bool:
     return numbers(torch.__version__) >= numbers(version)
 
 
-_SUBMODULES = ("c_operators", "cache", "config", "fused", "jit", "memory", "modules", "ops", "runtime", "testing", "utils")
+_SUBMODULES = ("c_operators", "cache", "config", "fused", "jit", "memory", "modules", "ops", "runtime", "testing", "tune", "utils")
 
 
 def _aten_lib():

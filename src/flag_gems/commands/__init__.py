@@ -1,0 +1,1 @@
+"""Sub-commands of ``flag-gems``: one module each, found by ``flag_gems.cli``."""
