@@ -125,12 +125,16 @@ TEST_F(CacheTest, AWaiterTakesWhatTheOwnerStored) {
 }
 
 TEST_F(CacheTest, AnOwnerThatFailsLetsTheNextTry) {
-  Worker a(env), b(env);
+  Worker a(env), b(env), c(env);
   EXPECT_EQ(a.ask("begin 1"), "1");
   b.send("begin 1");
   std::this_thread::sleep_for(milliseconds(50));
   a.ask("end 1");
   EXPECT_EQ(b.reply(), "1");
+  c.send("begin 1");  // b's lock isn't the file that a has removed
+  EXPECT_EQ(c.reply(200), "(no answer)");
+  b.ask("end 1");
+  EXPECT_EQ(c.reply(), "1");
 }
 
 TEST_F(CacheTest, ADeadOwnerDoesNotBlock) {
@@ -468,8 +472,9 @@ TEST_F(CacheTest, AStoreTrimsToTheCap) {
   env["GEMS_CACHE_MAX_MB"] = "1";
   Worker w(env);
   for (int k = 0; k < 30; k++) w.ask("store " + std::to_string(k) + " 50000");
-  EXPECT_EQ(entries(), 30);  // just written: another process may be about to load them
-  for (int k = 0; k < 30; k++) age(entry(k), 1000 - 10 * k);
+  Worker(env).ask("store 30 50000");  // a first store, which trims
+  EXPECT_EQ(entries(), 31);           // just written: another process may be about to load them
+  for (int k = 0; k < 31; k++) age(entry(k), 1000 - 10 * k);
   Worker(env).ask("store 100 50000");
   int64_t bytes = 0;
   for (const auto& e : fs::directory_iterator(kernels)) bytes += static_cast<int64_t>(e.file_size());
@@ -559,6 +564,21 @@ TEST_F(CacheTest, PacksAreReadAndNeverWritten) {
   // A pack serves without any folder of the user, too.
   Worker alone(Worker::Env{{"HOME", ""}, {"GEMS_PACK_DIRS", one.string()}});
   EXPECT_EQ(alone.ask("load 3"), "hit");
+}
+
+TEST_F(CacheTest, PacksOfTheLibraryAreTrusted) {
+  for (const char* name : {"a", "b"})
+    Worker(Worker::Env{{"GEMS_CACHE_DIR", root / "packs" / name}})
+        .ask(std::string("store ") + (*name == 'a' ? "1" : "2") + " 50");
+  ASSERT_EQ(chmod((root / "packs/b/kernels").c_str(), 0775), 0);  // as an installation with umask 002 leaves it
+  Worker w(env), none(env);
+  EXPECT_EQ(w.ask("library " + (root / "packs").string()), "ok");
+  EXPECT_EQ(w.ask("load 1"), "hit");
+  EXPECT_EQ(w.ask("load 2"), "hit");
+  EXPECT_EQ(w.stat("pack"), 2);
+  EXPECT_EQ(none.ask("library " + (root / "nowhere").string()), "ok");
+  EXPECT_EQ(none.ask("load 1"), "miss");
+  EXPECT_EQ(w.log() + none.log(), "");
 }
 
 // ---- cost ----

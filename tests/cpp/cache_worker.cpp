@@ -1,5 +1,5 @@
 // A process that uses the kernel cache, for cache_test.cpp. Reads commands from stdin, one a line, and answers each with one line:
-//   load KEY | store KEY BYTES | begin KEY | end KEY | stats | trim BYTES | clear | verify [DIR] | pack DIR | folder | exit
+//   load KEY | store KEY BYTES | begin KEY | end KEY | stats | trim BYTES | clear | verify [DIR] | pack DIR | library DIR | folder | exit
 //   fill FIRST COUNT FROM MS FILE   load or "compile" COUNT keys, from key FIRST + FROM on; a compile sleeps MS and appends the key's number to FILE
 //   hammer COUNT BYTES    loads and stores random ones of COUNT keys until it is killed
 //   time COUNT BYTES      microseconds a store and a load
@@ -139,6 +139,7 @@ std::string answer(const std::string& command, std::istream& in) {
     const std::string why = gems::cache_add_pack(text);
     return why.empty() ? "ok" : why;
   }
+  if (command == "library") return in >> text, gems::cache_packs_of_library(text), "ok";
   if (command == "folder") {
     const gems::CacheInfo i = gems::cache_info();
     return std::to_string(i.entries) + " " + std::to_string(i.bytes) + " " + i.folder + " " + i.why;
