@@ -10,6 +10,7 @@
 #include "core/jit/embedded.h"
 #include "core/jit/source_folder.h"
 #include "core/registry.h"
+#include "core/tune/choices.h"
 
 namespace gems {
 namespace {
@@ -91,8 +92,13 @@ const gems_backend* backend_for(int type) {
 }
 std::vector<const gems_backend*> loaded_backends() { return all_backends(); }
 
-gems_status run(const gems_call& call) {
+gems_status run(gems_call& call) {
   const gems_backend* b = backend_for(call.t[0].device_type);
+  call.candidate = __builtin_expect(tuning_watches(), 0) ? watched_candidate(call) : choice_for(call);
+  if (__builtin_expect(call.candidate == kCandidateNative, 0)) {
+    t_error = "measured: the native kernel is faster here";
+    return GEMS_UNSUPPORTED;
+  }
   if (!b) {
     t_error = "no backend for this device";
     return GEMS_UNSUPPORTED;

@@ -23,7 +23,7 @@ GEMS_API const gems_backend* backend_for(int device_type);
 GEMS_API std::vector<const gems_backend*> loaded_backends();
 
 // Runs a planned call on the backend of t[0]'s device and counts it. The reason of UNSUPPORTED and the text of FAILED: last_error().
-GEMS_API gems_status run(const gems_call& call);
+GEMS_API gems_status run(gems_call& call);  // sets call.candidate
 GEMS_API const char* last_error();
 
 // Own kernels run since load (a native fallback doesn't count).

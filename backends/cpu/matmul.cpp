@@ -197,7 +197,7 @@ gems_status run_matmul(const gems_call* call) {
   const Mode m = mode();
   if (m == Mode::native) return unsupported("matmul: GEMS_MATMUL=native");
   const MatmulPath path = matmul_path(s, type, kernels);
-  if (m == Mode::automatic && matmul_native_wins(s, type, path, kernels))
+  if (m == Mode::automatic && call->candidate != 2 && matmul_native_wins(s, type, path, kernels))
     return unsupported("matmul: native is faster for this size");
   return path == MatmulPath::tile ? run_tiles(s, kernels) : run_thin(s, kernels, path);
 }

@@ -21,7 +21,8 @@ gems_status run_matmul(const gems_call* call) {
   static const MatmulChoice choice = choice_of_setting();
   const Device* dev = device_of(call);
   if (!dev) return GEMS_UNSUPPORTED;
-  const MatmulPlan p = plan_matmul(call, *dev, choice);
+  const bool own = choice == MatmulChoice::automatic && call->candidate == 2;
+  const MatmulPlan p = plan_matmul(call, *dev, own ? MatmulChoice::own : choice);
   if (p.unsupported) return unsupported(p.unsupported);
   if (p.kernel == MatmulKernel::none) return GEMS_OK;
   const Kernel* k = kernel_for(dev, matmul_key(p), [&] { return matmul_source(p); });

@@ -1,4 +1,6 @@
 // Matrix products. t = out, self or ABSENT, a, b; par = beta, alpha.
+#include <ATen/core/grad_mode.h>
+
 #include <cstring>
 
 #include "bindings/torch/handlers.h"
@@ -28,6 +30,33 @@ bool real_number(const c10::IValue& v, int dtype, double& out) {
   return true;
 }
 
+// An extension while the library is enabled (documented in docs/design.md): mm and addmm take operands with one equal batch dimension
+// before the matrices, which torch refuses. Without gradients: torch's derivative formulas of mm know matrices only.
+bool run_batches(Row& r, torch::jit::Stack& st) {
+  c10::IValue* arg = arguments(r, st);
+  const int at = r.beta >= 0 ? 1 : 0;
+  if (r.inplace || r.nouts) return false;
+  for (int i = 0; i < at + 2; i++) {
+    const at::Tensor& t = arg[i].toTensor();
+    if (t.dim() != 3 || t.size(0) != arg[0].toTensor().size(0) || (c10::GradMode::is_enabled() && t.requires_grad()))
+      return false;
+  }
+  at::Tensor out;
+  if (at) {
+    static const auto op =
+        c10::Dispatcher::singleton()
+            .findSchemaOrThrow("aten::baddbmm", "")
+            .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const c10::Scalar&, const c10::Scalar&)>();
+    out = op.call(arg[0].toTensor(), arg[1].toTensor(), arg[2].toTensor(), arg[r.beta].toScalar(), arg[r.alpha].toScalar());
+  } else {
+    static const auto op =
+        c10::Dispatcher::singleton().findSchemaOrThrow("aten::bmm", "").typed<at::Tensor(const at::Tensor&, const at::Tensor&)>();
+    out = op.call(arg[0].toTensor(), arg[1].toTensor());
+  }
+  finish(r, st, std::move(out));
+  return true;
+}
+
 }  // namespace
 
 bool handle_matmul(Row& r, torch::jit::Stack& st) {
@@ -42,6 +71,7 @@ bool handle_matmul(Row& r, torch::jit::Stack& st) {
   const int nd = static_cast<int>(a.dim());
   // mm takes matrices only and bmm batches only: torch says so
   const bool batched = std::strstr(r.op->name, "bmm") != nullptr;
+  if (!batched && !vector && nd == 3) return run_batches(r, st);
   if (nd != (batched ? 3 : 2) || (vector ? std::strcmp(r.op->name, "mv") != 0 : b.dim() != nd)) return false;
   const int64_t m = a.size(nd - 2), k = a.size(nd - 1), n = vector ? 1 : b.size(nd - 1);
   if (b.size(vector ? 0 : nd - 2) != k || (nd == 3 && a.size(0) != b.size(0))) return false;

@@ -2,10 +2,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <cstdlib>
 #include <exception>
 #include <map>
 
 #include "bindings/torch/tune_module.h"
+#include "core/tune/choices.h"
 #include "core/tune/records.h"
 
 namespace gems::torch_binding {
@@ -318,7 +320,45 @@ PyObject* tune_parse(PyObject*, PyObject* args) {
   return result;
 }
 
+// ---- what was decided (core/tune/choices.h) ----
+PyObject* tune_choices(PyObject*, PyObject* arg) {
+  PyObject* seq = PySequence_Fast(arg, "a list of (op, bucket, candidate)");
+  if (!seq) return nullptr;
+  std::vector<Choice> choices;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(seq); i++) {
+    const char *op, *bucket, *candidate;
+    PyObject* t = PySequence_Fast_GET_ITEM(seq, i);
+    if (!PyTuple_Check(t) || !PyArg_ParseTuple(t, "sss", &op, &bucket, &candidate)) {
+      if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a tuple (op, bucket, candidate)");
+      Py_DECREF(seq);
+      return nullptr;
+    }
+    const std::string text = bucket;
+    const size_t at = text.rfind('#');
+    const int16_t c = candidate_of_name(candidate);
+    if (at == std::string::npos || c < 0) continue;  // of another version
+    choices.push_back({op, std::strtoull(text.c_str() + at + 1, nullptr, 16), c});
+  }
+  Py_DECREF(seq);
+  return guarded([&]() -> PyObject* { return PyLong_FromSize_t(set_choices(choices)); });
+}
+PyObject* tune_force(PyObject*, PyObject* arg) {
+  const char* name = PyUnicode_AsUTF8(arg);
+  if (!name) return nullptr;
+  const int16_t c = candidate_of_name(name);
+  if (c < 0) return PyErr_Format(PyExc_ValueError, "flag_gems: no candidate %s", name);
+  force_candidate(c);
+  Py_RETURN_NONE;
+}
+PyObject* tune_trace(PyObject*, PyObject* arg) {
+  const auto seen = trace_buckets(PyObject_IsTrue(arg) == 1);
+  return list_of(seen, [](const auto& s) { return Py_BuildValue("(ss)", s.first.c_str(), s.second.c_str()); });
+}
+
 PyMethodDef kMethods[] = {
+    {"tune_choices", tune_choices, METH_O, "([(op, bucket, candidate)]): replaces what was decided; how many hold"},
+    {"tune_force", tune_force, METH_O, "(candidate): for all calls of this thread; \"auto\" ends it"},
+    {"tune_trace", tune_trace, METH_O, "(on): [(op, bucket)] of this thread's calls since the last call"},
     {"tune_open", tune_open, METH_VARARGS, "(where[, limits]); None: the store of this process; a capsule"},
     {"tune_put", tune_put, METH_VARARGS, "(store, records): how many were taken"},
     {"tune_winners", tune_winners, METH_VARARGS, "(store, env, hashes or None): the fastest record of each bucket"},

@@ -54,7 +54,8 @@ def torch_ge(version: str) -> bool:
     return numbers(torch.__version__) >= numbers(version)
 
 
-_SUBMODULES = ("c_operators", "cache", "config", "fused", "jit", "memory", "modules", "ops", "runtime", "testing", "tune", "utils")
+_SUBMODULES = ("c_operators", "cache", "config", "fused", "jit", "memory", "modules", "ops", "pretune",
+               "runtime", "shapes", "testing", "tune", "utils")  # fmt: skip
 
 
 def _aten_lib():
@@ -88,6 +89,8 @@ def _device():
 
 # Attributes made when they are first asked for; those in _DYNAMIC are asked anew each time.
 _LAZY = {
+    "prewarm": lambda: importlib.import_module("flag_gems.pretune").prewarm,
+    "record_shapes": lambda: importlib.import_module("flag_gems.shapes").record_shapes,
     "device": lambda: _device().name,
     "vendor_name": lambda: _device().vendor_name,
     "backend_info": _device,

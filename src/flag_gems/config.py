@@ -76,7 +76,7 @@ def names_from(setting: str | os.PathLike | Iterable[str], key: str) -> tuple[st
 
 
 def set_tune_cache_dir(path: str | os.PathLike | None, stacklevel: int = 3) -> None:
-    """Remembers the folder of tuned configurations. A folder that can't be trusted or read is a warning and isn't used."""
+    """Uses the folder of tuned configurations from now on. A folder that can't be trusted or read is a warning and isn't used."""
     global _tune_cache_dir
     if path is None:
         return
@@ -85,6 +85,10 @@ def set_tune_cache_dir(path: str | os.PathLike | None, stacklevel: int = 3) -> N
     if why:
         warnings.warn(f"flag_gems: tune_cache_dir {text} {why}; kernels run untuned", stacklevel=stacklevel)
         return
+    from . import pretune
+
+    for problem in pretune.use_folder(text):
+        warnings.warn(f"flag_gems: tune_cache_dir: {problem}", stacklevel=stacklevel)
     _tune_cache_dir = text
 
 

@@ -1,0 +1,178 @@
+#include "core/tune/choices.h"
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+
+#include "core/promote.h"
+#include "core/registry.h"
+
+namespace gems {
+namespace {
+
+int log2_bucket(int64_t n) { return n <= 1 ? 0 : 64 - __builtin_clzll(static_cast<uint64_t>(n - 1)); }  // ceil
+
+struct Geometry {
+  uint64_t w[4];
+};
+
+// Is a matrix operand stored by columns? Its last but one stride is 1.
+bool by_columns(const gems_tensor& t) { return t.ndim >= 2 && t.strides[t.ndim - 1] != 1 && t.strides[t.ndim - 2] == 1; }
+
+Geometry geometry_of(const gems_call& c) {
+  Geometry g{};
+  const int n = c.nout + c.nin;
+  for (int k = 0; k < n; k++) {
+    const gems_tensor& t = c.t[k];
+    const uint64_t kind =
+        t.flags & GEMS_T_ABSENT ? 63 : (static_cast<uint64_t>(t.dtype) & 31) | (t.flags & GEMS_T_SCALAR ? 32 : 0);
+    g.w[0] |= kind << (6 * k);
+  }
+  const family fam = op_family(c.op);
+  g.w[1] = static_cast<uint64_t>(c.t[0].device_type) << 8 | static_cast<uint8_t>(c.compute);
+  if (fam == family::matmul) {
+    const gems_tensor &a = c.t[n - 2], &b = c.t[n - 1];
+    const int64_t m = a.ndim >= 2 ? a.sizes[a.ndim - 2] : 1, k = a.sizes[a.ndim - 1], cols = b.sizes[b.ndim - 1];
+    g.w[1] |= static_cast<uint64_t>(by_columns(a)) << 16 | static_cast<uint64_t>(by_columns(b)) << 17 |
+              static_cast<uint64_t>(log2_bucket(m)) << 24 |
+              static_cast<uint64_t>(log2_bucket(a.ndim == 3 ? a.sizes[0] : 1)) << 32;
+    g.w[2] = static_cast<uint64_t>(cols);
+    g.w[3] = static_cast<uint64_t>(k);
+    return g;
+  }
+  const bool walked = fam != family::index && fam != family::create;  // those have no iteration space of the planner
+  const int64_t numel = walked ? c.it.numel : c.t[0].numel;
+  const int64_t inner = walked && c.it.ndim ? c.it.size[c.it.ndim - 1] : numel;
+  g.w[1] |= static_cast<uint64_t>(walked ? c.it.contiguous & 1 : c.t[0].flags & GEMS_T_CONTIGUOUS) << 16 |
+            static_cast<uint64_t>(walked ? c.it.ndim : c.t[0].ndim) << 20 | static_cast<uint64_t>(walked ? c.it.nred : 0) << 24;
+  g.w[2] = static_cast<uint64_t>(log2_bucket(numel)) << 8 | static_cast<uint64_t>(log2_bucket(inner));
+  return g;
+}
+
+uint64_t mix(uint64_t h, uint64_t x) {  // the finaliser of MurmurHash3 (Appleby), chained
+  h ^= x;
+  h *= 0xff51afd7ed558ccdull;
+  h ^= h >> 33;
+  h *= 0xc4ceb9fe1a85ec53ull;
+  return h ^ h >> 33;
+}
+uint64_t hash_of(const Geometry& g) {
+  uint64_t h = 0x9e3779b97f4a7c15ull;
+  for (uint64_t w : g.w) h = mix(h, w);
+  return h ? h : 1;  // 0 marks a free slot
+}
+
+struct Table {
+  uint64_t mask;
+  std::unique_ptr<uint64_t[]> bucket;
+  std::unique_ptr<int16_t[]> candidate;
+};
+
+// One table an operator; null: nothing is decided. Replaced tables stay alive: a reader may still be in one.
+std::atomic<const Table*>* tables() {
+  static auto* t = new std::atomic<const Table*>[static_cast<size_t>(op_count())]();
+  return t;
+}
+std::mutex g_mutex;
+std::atomic<int> g_watchers{0};
+struct Watch {
+  int16_t forced = kCandidateAuto;
+  bool tracing = false;
+  std::vector<std::pair<std::string, std::string>> seen;
+};
+thread_local Watch t_watch;
+
+}  // namespace
+
+const char* candidate_name(int16_t c) {
+  static const char* const names[] = {"auto", "native", "own"};
+  return c >= 0 && c < 3 ? names[c] : nullptr;
+}
+int16_t candidate_of_name(const std::string& name) {
+  for (int16_t c = 0; candidate_name(c); c++)
+    if (name == candidate_name(c)) return c;
+  return -1;
+}
+
+uint64_t bucket_hash(const gems_call& call) { return hash_of(geometry_of(call)); }
+
+std::string bucket_text(const gems_call& c) {
+  const int n = c.nout + c.nin;
+  std::string s;
+  auto type = [&](int k) {
+    const gems_tensor& t = c.t[k];
+    return t.flags & GEMS_T_ABSENT ? std::string("-") : t.flags & GEMS_T_SCALAR ? "number" : std::string(dtype_name(t.dtype));
+  };
+  for (int k = c.nout; k < n; k++) s += (k > c.nout ? "," : "") + type(k);
+  s += ">";
+  for (int k = 0; k < c.nout; k++) s += (k ? "," : "") + type(k);
+  const Geometry g = geometry_of(c);
+  auto about = [](int bucket) { return "<=" + std::to_string(int64_t{1} << bucket); };
+  if (op_family(c.op) == family::matmul) {
+    if (const int b = static_cast<int>(g.w[1] >> 32 & 255)) s += " batch" + about(b);
+    s += " m" + about(static_cast<int>(g.w[1] >> 24 & 255)) + " n=" + std::to_string(g.w[2]) + " k=" + std::to_string(g.w[3]);
+    s += g.w[1] >> 16 & 1 ? " a^T" : "";
+    s += g.w[1] >> 17 & 1 ? " b^T" : "";
+  } else {
+    s += " numel" + about(static_cast<int>(g.w[2] >> 8)) + " inner" + about(static_cast<int>(g.w[2] & 255)) +
+         " rank=" + std::to_string(g.w[1] >> 20 & 15) + (g.w[1] >> 16 & 1 ? " dense" : "");
+  }
+  char hex[32];
+  std::snprintf(hex, sizeof hex, " #%016llx", static_cast<unsigned long long>(hash_of(g)));
+  return s + hex;
+}
+
+size_t set_choices(const std::vector<Choice>& choices) {
+  std::vector<std::vector<const Choice*>> by_op(static_cast<size_t>(op_count()));
+  size_t n = 0;
+  for (const Choice& c : choices)
+    if (const gems_op_info* op = op_find(c.op.c_str())) {
+      by_op[static_cast<size_t>(op->id)].push_back(&c);
+      n++;
+    }
+  std::lock_guard<std::mutex> lock(g_mutex);
+  for (size_t id = 0; id < by_op.size(); id++) {
+    Table* t = nullptr;
+    if (!by_op[id].empty()) {
+      uint64_t capacity = 8;
+      while (capacity < 2 * by_op[id].size()) capacity *= 2;
+      t = new Table{capacity - 1, std::make_unique<uint64_t[]>(capacity), std::make_unique<int16_t[]>(capacity)};
+      for (const Choice* c : by_op[id]) {
+        uint64_t i = c->bucket & t->mask;
+        while (t->bucket[i] && t->bucket[i] != c->bucket) i = (i + 1) & t->mask;
+        t->bucket[i] = c->bucket;
+        t->candidate[i] = c->candidate;
+      }
+    }
+    tables()[id].store(t, std::memory_order_release);
+  }
+  return n;
+}
+
+int16_t choice_for(const gems_call& call) {
+  const Table* t = tables()[call.op->id].load(std::memory_order_acquire);
+  if (__builtin_expect(!t, 1)) return kCandidateAuto;
+  const uint64_t h = bucket_hash(call);
+  for (uint64_t i = h & t->mask; t->bucket[i]; i = (i + 1) & t->mask)
+    if (t->bucket[i] == h) return t->candidate[i];
+  return kCandidateAuto;
+}
+
+void force_candidate(int16_t candidate) {
+  const bool before = t_watch.forced != kCandidateAuto, now = candidate != kCandidateAuto;
+  t_watch.forced = candidate;
+  if (before != now) g_watchers.fetch_add(now ? 1 : -1);
+}
+std::vector<std::pair<std::string, std::string>> trace_buckets(bool on) {
+  if (on != t_watch.tracing) g_watchers.fetch_add(on ? 1 : -1);
+  t_watch.tracing = on;
+  return std::move(t_watch.seen);
+}
+bool tuning_watches() { return g_watchers.load(std::memory_order_relaxed) != 0; }
+int16_t watched_candidate(const gems_call& call) {
+  if (t_watch.tracing) t_watch.seen.emplace_back(call.op->name, bucket_text(call));
+  return t_watch.forced != kCandidateAuto ? t_watch.forced : choice_for(call);
+}
+
+}  // namespace gems

@@ -1,0 +1,408 @@
+"""Pre-tuning: compiles the kernels of a list of calls, measures our kernel against the native one for each, and keeps both in a folder
+that travels with a deployment (``flag_gems.enable(tune_cache_dir=...)``).
+
+The folder: ``records.jsonl`` (what was measured), ``kernels/`` (compiled), ``manifest.json`` (versions, and a hash of each file).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from . import jit, shapes, tune
+from ._api import gems
+from ._native import native
+from ._version import __version__
+
+RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
+FORMAT = 1
+WIN = 0.98  # ours must take at most this share of the native time's; nearer than that is noise, and native gives the usual numbers
+COLD = 192 << 20  # bytes that the calls of one graph touch: three times the 60 MB L2 of an H200
+
+
+def environment(device: str) -> tune.TuneEnv:
+    """Where a measurement on this device holds."""
+    if torch.device(device).type == "cuda":
+        p = torch.cuda.get_device_properties(device)
+        name = f"{p.name}, sm_{p.major}{p.minor}, {p.multi_processor_count} SM"
+        driver = str(torch._C._cuda_getDriverVersion())
+        compiler = next((d.rpartition("NVRTC ")[2] for n, _, d in native().backends() if n == "cuda" and "NVRTC " in d), "")
+        return tune.TuneEnv(name, driver, f"NVRTC {compiler}, torch {torch.__version__}", __version__)
+    isa = (native().isas() or ["baseline"])[-1]
+    name = f"{_cpu_name()}, {isa}, {torch.get_num_threads()} threads"
+    return tune.TuneEnv(name, platform.machine(), f"torch {torch.__version__}", __version__)
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            return next(line.partition(":")[2].strip() for line in f if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+class Measured(NamedTuple):
+    entry: shapes.ShapeEntry
+    op: str  # of the declaration; "" if the call isn't decided as a whole
+    bucket: str
+    own_us: float
+    native_us: float
+    own_spread: float
+    native_spread: float
+    rounds: int
+    note: str  # why it isn't decided
+
+    @property
+    def decided(self) -> bool:
+        return bool(self.bucket)
+
+    @property
+    def winner(self) -> str:
+        return "own" if self.own_us <= WIN * self.native_us else "native"
+
+
+def _spread(times: list[float]) -> float:
+    """Half the interquartile range over the median: outliers of a shared machine don't count."""
+    if len(times) < 4:
+        return 0.0
+    q = statistics.quantiles(times, n=4)
+    return (q[2] - q[0]) / 2 / statistics.median(times)
+
+
+def _close(a, b) -> bool:
+    """Do two results agree as well as the dtype allows? A candidate whose numbers don't may not win."""
+    from .testing import RESOLUTION
+
+    if isinstance(a, torch.Tensor):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if not a.is_floating_point():
+            return bool(torch.equal(a, b))
+        x, y = a.double(), b.double()
+        scale = y[y.isfinite()].abs().max().item() if bool(y.isfinite().any()) else 1.0
+        tolerance = max(RESOLUTION.get(a.dtype, 1e-3), 1e-6) * max(scale, 1e-30)
+        return bool(torch.allclose(x, y, rtol=0, atol=4 * tolerance, equal_nan=True))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(_close(x, y) for x, y in zip(a, b))
+    return True
+
+
+def _clone(v):
+    if isinstance(v, torch.Tensor):
+        return v.clone() if v.is_contiguous() else torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device).copy_(v)
+    return [_clone(x) for x in v] if isinstance(v, list) else v
+
+
+def _bytes(v) -> int:
+    if isinstance(v, torch.Tensor):
+        return v.numel() * v.element_size()
+    return sum(map(_bytes, v)) if isinstance(v, (list, tuple)) else 0
+
+
+class _Timer:
+    """Seconds of one call of a candidate, by turns. On a GPU by replay of a graph over several sets of arguments, so that caches are cold
+    and the host doesn't count; on the CPU by the clock over as many calls as take a millisecond."""
+
+    def __init__(self, call: Callable, args: tuple, kwargs: dict, device: str):
+        self._cuda = torch.device(device).type == "cuda"
+        self._call, self._kwargs = call, kwargs
+        n = 1
+        if self._cuda:
+            n = max(2, min(64, COLD // max(1, _bytes(args))))
+        self._sets = [args] + [tuple(_clone(a) for a in args) for _ in range(n - 1)]
+        self._graphs: dict[str, torch.cuda.CUDAGraph] = {}
+        self._loops: dict[str, int] = {}
+
+    def _run(self, candidate: str) -> None:
+        native().tune_force(candidate)
+        try:
+            for a in self._sets:
+                self._call(*a, **self._kwargs)
+        finally:
+            native().tune_force("auto")
+
+    def seconds(self, candidate: str) -> float:
+        if self._cuda:
+            graph = self._graphs.get(candidate)
+            if graph is None:
+                side = torch.cuda.Stream()
+                side.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(side):
+                    self._run(candidate)
+                torch.cuda.current_stream().wait_stream(side)
+                torch.cuda.synchronize()
+                graph = self._graphs[candidate] = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    self._run(candidate)
+                graph.replay()
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            graph.replay()
+            end.record()
+            end.synchronize()
+            return begin.elapsed_time(end) / 1e3 / len(self._sets)
+        loops = self._loops.get(candidate)
+        if loops is None:
+            t = time.perf_counter()
+            self._run(candidate)
+            loops = self._loops[candidate] = max(1, min(1000, int(1e-3 / max(1e-7, time.perf_counter() - t))))
+        t = time.perf_counter()
+        for _ in range(loops):
+            self._run(candidate)
+        return (time.perf_counter() - t) / loops
+
+
+def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: int = 15, seconds: float = 1.0) -> Measured:
+    """Compiles what the entry needs and times our kernel and the native one for it, in turns, ``seconds`` long at most."""
+
+    def undecided(note: str) -> Measured:
+        return Measured(entry, "", "", 0.0, 0.0, 0.0, 0.0, 0, note)
+
+    call, args, kwargs = shapes.build(entry, device, dtype)
+    c = native()
+    with torch.no_grad(), jit.using("sync"):
+        c.tune_trace(True)
+        try:
+            before = c.call_count()
+            c.tune_force("own")
+            own = call(*tuple(_clone(a) for a in args), **kwargs)
+        finally:
+            c.tune_force("auto")
+            seen = c.tune_trace(False)
+        if c.call_count() == before:
+            return undecided("runs natively: " + c.last_fallback())
+        buckets = sorted(set(seen))
+        if len(buckets) != 1:
+            return undecided(f"made of {len(buckets)} of our calls" if buckets else "our kernel isn't asked")
+        op, bucket = buckets[0]
+        if any(r.op == op and r.custom for r in gems().table.rows):
+            return undecided("has no native kernel")
+        c.tune_force("native")
+        try:
+            reference = call(*tuple(_clone(a) for a in args), **kwargs)
+        finally:
+            c.tune_force("auto")
+        if not _close(own, reference):
+            return undecided("our numbers differ from the native ones: not tuned, please report")
+        timer = _Timer(call, args, kwargs, device)
+        times: dict[str, list[float]] = {"own": [], "native": []}
+        end = time.perf_counter() + seconds
+        for i in range(rounds + 1):
+            for name, found in times.items():
+                t = timer.seconds(name)
+                if i:  # the first round warms up
+                    found.append(t)
+            if i >= 3 and time.perf_counter() > end:
+                break
+    us = {k: statistics.median(v) * 1e6 for k, v in times.items()}
+    return Measured(entry, op, bucket, us["own"], us["native"], _spread(times["own"]), _spread(times["native"]), len(times["own"]), "")
+
+
+def records_of(results: Iterable[Measured], env: tune.TuneEnv) -> list[tune.TuneRecord]:
+    now, out = int(time.time()), []
+    for m in results:
+        if m.decided:
+            for name, us, spread in (("own", m.own_us, m.own_spread), ("native", m.native_us, m.native_spread)):
+                out.append(tune.TuneRecord(m.op, m.bucket, name, *env[:3], "", env.library, us, spread, m.rounds, now))
+    return out
+
+
+def choices_of(records: Iterable[tune.TuneRecord], env: tune.TuneEnv) -> list[tuple[str, str, str]]:
+    """(op, bucket, candidate) of exactly this environment. Ours needs a lead of two per cent; equal is native."""
+    by_bucket: dict[tuple[str, str], dict[str, float]] = {}
+    for r in records:
+        if r.env == env:
+            by_bucket.setdefault((r.op, r.bucket), {})[r.candidate] = r.median_us
+    out = []
+    for (op, bucket), times in by_bucket.items():
+        if {"own", "native"} <= set(times):
+            out.append((op, bucket, "own" if times["own"] <= WIN * times["native"] else "native"))
+    return out
+
+
+def apply(records: Iterable[tune.TuneRecord], device: str) -> int:
+    """From now on calls run as these records decide; how many buckets that are. Replaces earlier decisions."""
+    return native().tune_choices(choices_of(list(records), environment(device)))
+
+
+def use_folder(folder: str | os.PathLike) -> list[str]:
+    """Kernels and decisions of a tuned folder hold from now on; returns what can't be used, and why."""
+    from . import cache
+
+    root = Path(folder)
+    problems = verify_folder(root, files=False)
+    if (root / KERNELS).is_dir():
+        why = cache.add_pack(root)
+        if why:
+            problems.append(f"kernels of {root} aren't used: {why}")
+    if not (root / RECORDS).is_file():
+        return problems
+    read = tune.read_file(root / RECORDS)
+    problems += read.problems
+    choices: list[tuple[str, str, str]] = []
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device in devices:
+        choices += choices_of(read.records, environment(device))
+    if read.records and not choices:
+        r = read.records[0]
+        problems.append(
+            f"none of the {len(read.records)} records of {root} is of this machine: they are of {r.device!r} with {r.compiler!r}, this "
+            f"is {' and '.join(repr(tuple(environment(d)[:3])) for d in devices)}; calls run untuned"
+        )
+    native().tune_choices(choices)
+    return problems
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_manifest(folder: Path, env: tune.TuneEnv, entries: int, seconds: float) -> None:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
+    data = {
+        "format": FORMAT,
+        "library": __version__,
+        "environment": env._asdict(),
+        "entries": entries,
+        "seconds": round(seconds, 1),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "files": {str(p.relative_to(folder)): _sha256(p) for p in files},
+    }
+    part = folder / f".{MANIFEST}.part"
+    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, folder / MANIFEST)
+
+
+def verify_folder(folder: str | os.PathLike, env: tune.TuneEnv | None = None, files: bool = True) -> list[str]:
+    """What is wrong with a tuned folder, each with what to do. ``env``: it must have been made for it; ``files``: read each one."""
+    root = Path(folder)
+    again = f"; make it again with `flag-gems pretune --output {root}`"
+    try:
+        data = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        listed = dict(data["files"])
+    except FileNotFoundError:
+        return [f"{root} has no {MANIFEST}: it isn't a tuned folder, or pre-tuning was interrupted{again}"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        return [f"{root / MANIFEST} can't be read ({e}){again}"]
+    problems = []
+    if data.get("format") != FORMAT:
+        problems.append(f"{root} has format {data.get('format')}, this version reads {FORMAT}{again}")
+    if data.get("library") != __version__:
+        problems.append(f"{root} was made by version {data.get('library')}, this is {__version__}: it isn't used{again}")
+    for name, wanted in listed.items() if files else ():
+        path = root / name
+        if not path.is_file():
+            problems.append(f"{path} is missing{again}")
+        elif _sha256(path) != wanted:
+            problems.append(f"{path} was changed{again}")
+    if files and (root / RECORDS).is_file():
+        problems += tune.read_file(root / RECORDS).problems
+    if env is not None and data.get("environment") != env._asdict():
+        made = data.get("environment") or {}
+        differs = [f"{k} {made.get(k)!r}, here {v!r}" for k, v in env._asdict().items() if made.get(k) != v]
+        problems.append(f"{root} was made for another machine ({'; '.join(differs)}): its records aren't used{again}")
+    return problems
+
+
+def pretune(
+    entries: list[shapes.ShapeEntry],
+    output: str | os.PathLike,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+    budget: float | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Measured]:
+    """Measures each entry and writes the folder. A second run goes on where an interrupted one stopped: what the folder's records
+    decide already isn't measured again. ``budget``: seconds; what doesn't fit is left out and said."""
+    root = Path(output)
+    root.mkdir(parents=True, exist_ok=True)
+    env = environment(device)
+    done_file = root / RECORDS
+    known = {(r.op, r.bucket): r for r in (tune.read_file(done_file).records if done_file.exists() else []) if r.env == env}
+    results: list[Measured] = []
+    begin = time.perf_counter()
+    store = tune.Store("")  # memory; the file is written after each entry
+    if done_file.exists():
+        store.put(tune.read_file(done_file).records)
+    per_entry = min(1.0, (budget or 60.0) / max(1, len(entries)) / 2)
+    for i, entry in enumerate(entries):
+        spent = time.perf_counter() - begin
+        if budget is not None and i and spent + spent / i > budget:
+            say(f"budget of {budget:.0f} s: {len(entries) - i} entries are left out; run again to go on with them")
+            break
+        left = f", about {spent / i * (len(entries) - i):.0f} s left" if i else ""
+        sys.stdout.flush()
+        bucket = _bucket_of(entry, device, dtype)
+        if bucket in known:
+            say(f"[{i + 1}/{len(entries)}] {entry.describe()}: known from an earlier run")
+            continue
+        m = measure(entry, device, dtype, seconds=per_entry)
+        results.append(m)
+        if m.decided:
+            store.put(records_of([m], env))
+            tune.export(store, done_file)
+            say(
+                f"[{i + 1}/{len(entries)}] {entry.describe()}: ours {m.own_us:.1f} us, native {m.native_us:.1f} us: {m.winner}{left}"
+            )
+        else:
+            say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {m.note}{left}")
+    if not done_file.exists():
+        tune.export(store, done_file)
+    store.close()
+    write_manifest(root, env, len(entries), time.perf_counter() - begin)
+    return results
+
+
+def _bucket_of(entry, device, dtype) -> tuple[str, str] | None:
+    """The bucket of an entry's call, without our kernel running: for what is known already."""
+    call, args, kwargs = shapes.build(entry, device, dtype)
+    c = native()
+    c.tune_trace(True)
+    c.tune_force("native")
+    try:
+        with torch.no_grad():
+            call(*tuple(_clone(a) for a in args), **kwargs)
+    except RuntimeError:
+        pass
+    finally:
+        c.tune_force("auto")
+        seen = sorted(set(c.tune_trace(False)))
+    return seen[0] if len(seen) == 1 else None
+
+
+def prewarm(what: str | os.PathLike | Iterable, device: str | None = None, dtype: torch.dtype = torch.float32, timeout: float = 600.0) -> int:
+    """Compiles the kernels of a list of calls before they are needed; returns how many kernels were missing and still are (0: all there).
+
+    ``what``: a shape file, a list of its entries (``shapes.ShapeEntry``), or a function without arguments, such as
+    ``lambda: model.generate(ids, max_new_tokens=2)``, whose calls are looked at while it runs on the native kernels.
+    """
+    from . import device as default_device
+    from ._api import use_gems
+
+    device = device or default_device
+    with use_gems(), torch.no_grad():
+        if callable(what):
+            what()
+        else:
+            for entry in shapes.load(what) if isinstance(what, (str, os.PathLike)) else what:
+                call, args, kwargs = shapes.build(entry, device, dtype)
+                call(*args, **kwargs)
+        begin, left = time.perf_counter(), jit.pending()
+        total = left
+        while left and time.perf_counter() - begin < timeout:
+            if sys.stderr.isatty():
+                print(f"\rflag_gems: compiling kernels, {total - left} of {total}", end="", file=sys.stderr, flush=True)
+            left = jit.wait(0.2)
+        if total and sys.stderr.isatty():
+            print(file=sys.stderr)
+    return left
