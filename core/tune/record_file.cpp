@@ -17,6 +17,8 @@ constexpr int64_t kFormatVersion = 1;
 // Order of a line's members.
 constexpr TextColumn kMembers[] = {kText[4], kText[5], kText[6], kText[0], kText[1], kText[2], kText[7], kText[3]};
 
+constexpr size_t kMembersOfALine = 12;  // and median_us, spread, count, date
+
 struct Member {
   std::string name, value;  // of a number: as it was written
   bool is_text = false;
@@ -194,8 +196,8 @@ template <class T> T take_number(const std::vector<Member>& members, const char*
 
 TuneRecord record_of(const std::string& line) {
   std::vector<Member> members = LineReader(line).object();
-  if (members.size() != static_cast<size_t>(kTexts + 4))
-    throw members.size() < kTexts + 4 ? "a member is missing" : "it has an unknown member";
+  if (members.size() != kMembersOfALine)
+    throw members.size() < kMembersOfALine ? "a member is missing" : "it has an unknown member";
   TuneRecord r;
   for (const TextColumn& c : kMembers) r.*c.in_record = take_text(&members, c.name);
   r.median_us = take_number<double>(members, "median_us");

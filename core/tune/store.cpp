@@ -301,8 +301,8 @@ class Store : public RecordStore {
       int differ = 0;
       auto compare = [&](const char* what, const std::string& theirs, const std::string& ours) {
         if (theirs == ours) return;
-        differ++;
-        text += (text.empty() ? "" : ", ") + std::string(what) + " \"" + theirs + "\" instead of \"" + ours + '"';
+        if (differ++) text += ", ";
+        text.append(what).append(" \"").append(theirs).append("\" instead of \"").append(ours).append("\"");
       };
       compare("device", r.device, env.device);
       compare("driver", r.driver, env.driver);

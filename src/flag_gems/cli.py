@@ -1,8 +1,8 @@
 """The program ``flag-gems`` (also ``python -m flag_gems``).
 
-Each module of ``flag_gems.commands`` is a sub-command: ``add_parser(subparsers)`` declares it and sets the parser's default ``run``,
-a function of the parsed arguments that returns the exit status (0 well, 1 something is wrong, 2 wrong arguments). Modules import
-what they need inside ``run``, so that ``--help`` stays quick.
+Each module of ``flag_gems.commands`` is a sub-command: ``add_parser(subparsers)`` declares it and sets the parser's default
+``run``, a function of the parsed arguments that returns the exit status (0 well, 1 something is wrong, 2 wrong arguments).
+Modules import what they need inside ``run``, so that ``--help`` stays quick.
 """
 
 from __future__ import annotations

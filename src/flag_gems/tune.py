@@ -57,8 +57,8 @@ class TuneRecord(NamedTuple):
 class Store:
     """``where``: the path of an SQLite file, ``postgresql://...``, "" (memory); None: the store of this process.
 
-    ``limits``: milliseconds to wait for a lock, a connection and an answer, and to rest after a failure and after a lock that wasn't
-    given (``StoreOptions`` of core/tune/records.h has the defaults).
+    ``limits``: milliseconds to wait for a lock, a connection and an answer, and to rest after a failure and after a lock that
+    wasn't given (``StoreOptions`` of core/tune/records.h has the defaults).
     """
 
     def __init__(self, where: str | os.PathLike | None = None, limits: tuple[int, int, int, int, int] | None = None):
@@ -72,8 +72,8 @@ class Store:
         return self._c.tune_put(self._store, [tuple(r) for r in records])
 
     def winners(self, env: TuneEnv, hashes: Mapping[tuple[str, str], str] | None = None) -> list[TuneRecord]:
-        """The fastest record of each (op, bucket) of exactly this environment. ``hashes``: kernel hash by (op, candidate); records
-        with another one are ignored."""
+        """The fastest record of each (op, bucket) of exactly this environment. ``hashes``: kernel hash by (op, candidate);
+        records with another one are ignored."""
         return [TuneRecord(*r) for r in self._c.tune_winners(self._store, tuple(env), None if hashes is None else dict(hashes))]
 
     def all(self, **wanted: str) -> list[TuneRecord]:
@@ -168,7 +168,7 @@ def export(store: Store, path: str | os.PathLike, **wanted: str) -> int:
 
 
 def merge(paths: Iterable[str | os.PathLike], into: Store | None = None) -> tuple[Store, list[str]]:
-    """Puts the records of several nodes' files into one store (default: a new one in memory), which doesn't depend on their order.
+    """Puts the records of several nodes' files into one store (default: a new one in memory); their order doesn't matter.
     Returns the store, and the lines that were left out."""
     store = Store("") if into is None else into
     problems = []

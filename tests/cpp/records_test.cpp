@@ -2,6 +2,7 @@
 // Each test is a process of its own (ctest), so that settings can be given.
 #include "core/tune/records.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +15,13 @@
 #include <fstream>
 #include <limits>
 #include <random>
+
+static bool g_nothing_opens = false;
+// In front of libc's: a machine without SQLite and libpq.
+extern "C" __attribute__((visibility("default"))) void* dlopen(const char* name, int flags) {
+  static const auto real = reinterpret_cast<void* (*)(const char*, int)>(dlsym(RTLD_NEXT, "dlopen"));
+  return g_nothing_opens ? nullptr : real(name, flags);
+}
 
 namespace {
 using gems::TuneRecord;
@@ -225,10 +233,26 @@ void expect_place(std::vector<std::pair<const char*, const char*>> settings, con
       testing::ExitedWithCode(0), "");
 }
 TEST(RecordPlaces, AUrlIsFirstThenAFileThenTheCacheFolder) {
-  expect_place({{"GEMS_TUNE_DB_URL", "postgresql://a"}, {"FLAGGEMS_DB_URL", "postgresql://b"}, {"GEMS_TUNE_DB", "/c"}}, "postgresql://a");
+  expect_place({{"GEMS_TUNE_DB_URL", "postgresql://a"}, {"FLAGGEMS_DB_URL", "postgresql://b"}, {"GEMS_TUNE_DB", "/c"}},
+               "postgresql://a");
   expect_place({{"FLAGGEMS_DB_URL", "postgresql+psycopg2://b"}, {"GEMS_TUNE_DB", "/c"}}, "postgresql+psycopg2://b");
   expect_place({{"GEMS_TUNE_DB", "/c"}, {"GEMS_CACHE_DIR", "/d"}}, "/c");
   expect_place({{"GEMS_CACHE_DIR", "/d"}}, "/d/tune.sqlite");
+}
+
+TEST_P(RecordFiles, MissingLibrariesAreMemoryOnlyWithOneLine) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  for (const std::string& where : {place(), std::string("postgresql:///x")}) {
+    EXPECT_EXIT(
+        {
+          g_nothing_opens = true;
+          auto store = gems::open_records(where);
+          const bool good = store->put({record("b", "own", 1)}) == 1 && store->all().size() == 1 && !store->problem().empty();
+          fs::remove_all(folder_);  // the child has no TearDown
+          exit(good ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "^[^\n]*can't be opened \\(Debian: apt-get install [^\n]*\n$");
+  }
 }
 
 TEST(RecordSpeed, Figures) {
