@@ -66,6 +66,7 @@ typedef struct gems_accumulate_table {
 } gems_accumulate_table;
 
 // kernels/simd/units/transpose.cpp: dst[i * dst_step + j] = src[j * src_step + i] for i < rows, j < n; elements of 2, 4 and 8 bytes.
+// Two tables: [0] for any addresses; [1] stores past the cache, dst and its rows aligned to 64 bytes, a fence is the caller's.
 typedef void (*gems_transpose_fn)(const void* src, ptrdiff_t src_step, void* dst, ptrdiff_t dst_step, size_t rows, size_t n);
 typedef struct gems_transpose_table {
   gems_transpose_fn b2, b4, b8;

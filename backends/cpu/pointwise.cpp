@@ -216,6 +216,7 @@ gems_status run_pointwise(const gems_call* call) {
   int block_type = call->compute;  // of the inputs
   w.result = static_cast<rule>(call->op->rule) == rule::boolean ? int{GEMS_BOOL} : int{call->compute};
   if (identity && !(from[0].flags & GEMS_T_SCALAR)) {  // no arithmetic: memory type to memory type
+    if (copy_transposed(call)) return GEMS_OK;
     w.block = nullptr;
     block_type = w.result = from[0].dtype;
   } else {
