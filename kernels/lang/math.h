@@ -352,8 +352,8 @@ template <class V> GEMS_FN V tan(V x) {
 }
 
 // ---- error function ----
-// 2 min(x^2, end) / end - 1. Bits of positive numbers are ordered as integers, a NaN is more than all of them: the caller's x brings it back.
-// With a comparison of floats g++ 12 selects between all that follows from either side instead of taking a minimum.
+// 2 min(x^2, end) / end - 1. Bits of positive numbers are ordered as integers, a NaN is more than all of them: the caller's x brings it
+// back. With a comparison of floats g++ 12 selects between all that follows from either side instead of taking a minimum.
 GEMS_FN float shifted_square(float x, float end) {
   u32 x2 = as_bits(x * x), e = as_bits(end);
   return as_float<float>(select(x2 > e, e, x2)) * (2.f / end) - 1.f;
