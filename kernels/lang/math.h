@@ -161,7 +161,7 @@ template <int I = 0, class V, int N> GEMS_FN V poly(V x, const V (&c)[N]) {
   else return poly<I + 1>(x, c) * x + c[I];
 }
 // Long polynomials on [-1, 1]: four of a quarter of the degree in x^4, so that the chain of dependent operations is 5 long instead of 15.
-// By Horner's scheme the vectors in flight are too few to hide that latency (gelu, AVX-512, Zen 5: 4.9 ns for 16 floats, so 2.8).
+// By Horner's scheme the vectors in flight are too few to hide that latency (gelu of 64 x 4096, AVX-512, two cores of a Zen 5: 44 us, now 26).
 template <int First, class V, int N> GEMS_FN V poly_part(V x4, const V (&c)[N]) {
   if constexpr (First + 4 >= N) return c[First];
   else return poly_part<First + 4>(x4, c) * x4 + c[First];
