@@ -217,7 +217,6 @@ def tables():
     yield Table("erf_f", doc, erf_shifted, (tiny - 1, mp.mpf(1)), 16, lambda u: 1 / erf_shifted(u))
     doc = "p in Phi(x) = 1/2 + x p(2 (x / 5.42)^2 - 1), |x| <= 5.42, Phi the normal distribution; absolute"
     yield Table("cdf_f", doc, cdf_shifted, (tiny - 1, mp.mpf(1)), 15, cdf_at)
-    yield Table("cdf_coarse_f", "the same for results in bfloat16", cdf_shifted, (tiny - 1, mp.mpf(1)), 12, cdf_at)
     yield Table("erf_d", "p in erf(x) = x p(x^2), |x| <= 1; relative", erf_even, (tiny, mp.mpf(1)), 12, lambda z: 1 / erf_even(z))
     doc = "p in erf(a) = 1 - e^(-a^2) p((a - 2) / (a + 2)), 1 <= a <= 6; relative to erf(a)"
     yield Table("erfcx_d", doc, erfcx, (mp.mpf(-1) / 3, mp.mpf(1) / 2), 13, erfcx_weight)

@@ -20,9 +20,7 @@ typedef struct gems_convert_table {
   gems_convert_fn fn[GEMS_CONVERT_DTYPES][GEMS_CONVERT_DTYPES];
 } gems_convert_table;
 
-// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons). Kind 1, float of
-// some operators: good enough for results in bfloat16.
-enum { GEMS_POINTWISE_BLOCK, GEMS_POINTWISE_COARSE };
+// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons).
 typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
 
 // reduce. Accumulator slots: one a declared output in the compute type A, or with an index: slot 0 the value (A), slot 1 the index (int64).

@@ -309,9 +309,7 @@ gems_status run_pointwise(const gems_call* call) {
     w.block = nullptr;
     block_type = w.result = from[0].dtype;
   } else {
-    const gems_any_fn* fn = cells_of(call->op)->fn[cell_type(call->compute)];
-    const bool coarse = to.dtype == GEMS_BF16 && fn[GEMS_POINTWISE_COARSE];
-    w.block = reinterpret_cast<gems_pointwise_block>(fn[coarse ? GEMS_POINTWISE_COARSE : GEMS_POINTWISE_BLOCK]);
+    w.block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(call->compute)][0]);
     if (!w.block) return unsupported("pointwise: compute type");
   }
   w.width = dtype_size(block_type);

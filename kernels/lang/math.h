@@ -419,24 +419,16 @@ template <class V> GEMS_FN V silu(V x) { return x / (V(1) + exp(-x)); }
 // The normal distribution, (1 + erf(x / sqrt(2))) / 2. float on the host: an absolute error, as that formula has in its negative tail,
 // and of NaN a number (what it's for multiplies by x): the limits 0 and 1 are taken of the bits as integers.
 #if !GEMS_DEVICE
-template <int N> GEMS_FN float normal_cdf(float x, const float (&table)[N]) {
-  int y = to_bits(x * poly_wide(shifted_square(x, 5.42f * 5.42f), table) + 0.5f);
+GEMS_FN float normal_cdf(float x) {
+  int y = to_bits(x * poly_wide(shifted_square(x, 5.42f * 5.42f), table::cdf_f) + 0.5f);
   y = select(y < 0, 0, y);
   return from_bits(select(y > 0x3f800000, 0x3f800000, y));
 }
-GEMS_FN float normal_cdf(float x) { return normal_cdf(x, table::cdf_f); }
 #else
 GEMS_FN float normal_cdf(float x) { return 0.5f * (1.f + erf(x * 0.70710678118654752440f)); }
 #endif
 GEMS_FN double normal_cdf(double x) { return 0.5 * (1. + erf(x * 0.70710678118654752440)); }
 template <class V> GEMS_FN V gelu(V x) { return x * normal_cdf(x); }
-// For results of 8 bits (bfloat16): an error of 2.6e-6 |x|.
-template <class V> GEMS_FN V gelu_coarse(V x) {
-#if !GEMS_DEVICE
-  if constexpr (is_same<V, float>) return x * normal_cdf(x, table::cdf_coarse_f);
-#endif
-  return gelu(x);
-}
 template <class V> GEMS_FN V gelu_slope(V x) { return normal_cdf(x) + x * (exp(V(-0.5) * x * x) * V(0.39894228040143267794)); }
 template <class V> GEMS_FN V gelu_tanh(V x) {
   V inner = V(0.79788456080286535588) * (x + V(0.044715) * x * x * x);

@@ -1,11 +1,10 @@
 // Pointwise skeleton for CPUs: a dense block in the compute type. The driver converts blocks of other dtypes and walks strides.
 // Included by generated units inside an unnamed namespace.
 //
-// A functor may state three things beside operator() that only a CPU's vectoriser needs:
+// A functor may state two things beside operator() that only a CPU's vectoriser needs:
 //   static constexpr double known[] = {...};   values of the first parameter that get a loop of their own, with the parameter a
 //       constant, so that a branch on it is gone before the vectoriser looks; `general(x..., par...)` serves all other values.
 //       Operators with `choices` have one loop for each choice without saying anything.
-//   V coarse(x..., par...);   a cheaper form that is good enough for results in bfloat16.
 //   bool rare(x..., par...), V slow(x..., par...);   arguments that the branch-free form doesn't cover (sin of 1e20). A piece of a
 //       block with such an element goes through `slow`, one element after the other.
 #pragma once
@@ -111,22 +110,11 @@ __attribute__((flatten)) static void pointwise_block(const void* const* in, void
   }
 }
 
-template <class F>
-concept has_coarse = requires {
-  &F::template coarse<float>;
-};
-template <class F> struct coarse_of {
-  static constexpr gems::decl decl = F::decl;
-  template <class... V> GEMS_FN auto operator()(V... x) const { return F().coarse(x...); }
-};
-
 template <class F> constexpr gems_cpu_cells pointwise_cells() {
   gems_cpu_cells c{};
   constexpr const char* t = F::decl.types;
   constexpr int I = F::decl.in, P = F::decl.par;
   if constexpr (declares(t, 'f')) c.fn[GEMS_CELL_F32][0] = (gems_any_fn)pointwise_block<F, float, I, P>;
-  if constexpr (has_coarse<F>)
-    c.fn[GEMS_CELL_F32][GEMS_POINTWISE_COARSE] = (gems_any_fn)pointwise_block<coarse_of<F>, float, I, P>;
   if constexpr (declares(t, 'd')) c.fn[GEMS_CELL_F64][0] = (gems_any_fn)pointwise_block<F, double, I, P>;
   if constexpr (declares(t, 'l')) c.fn[GEMS_CELL_I64][0] = (gems_any_fn)pointwise_block<F, gems::i64, I, P>;
   if constexpr (declares(t, 'i')) c.fn[GEMS_CELL_I32][0] = (gems_any_fn)pointwise_block<F, gems::i32, I, P>;

@@ -8,7 +8,4 @@ struct gelu {
   template <class V> GEMS_FN V operator()(V x, V approximate) const {
     return approximate == V(0) ? gems::gelu(x) : gems::gelu_tanh(x);
   }
-  template <class V> GEMS_FN V coarse(V x, V approximate) const {
-    return approximate == V(0) ? gems::gelu_coarse(x) : gems::gelu_tanh(x);
-  }
 };
