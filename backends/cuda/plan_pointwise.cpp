@@ -95,6 +95,7 @@ __attribute__((noinline)) const Kernel* build(const gems_call* c, const Device* 
   // Two blocks of the transposed skeleton on a multiprocessor leave 128 registers a thread for its E x E blocks.
   src.attributes = "__launch_bounds__(" + block + (s.variant == kTransposed ? ", 2)" : ")");
   src.block = kBlock;
+  src.start = KernelSource::Start::overlapping;
   src.args_size = args_size;
   return build_kernel(dev, key, src);
 }
