@@ -134,6 +134,17 @@ def erf_shifted(u):  # erf(x) / x as a function of u = 2 (x / end)^2 - 1
     return mp.erf(x) / x
 
 
+CDF_END = mp.mpf("5.42")  # the normal distribution rounds to 1 in float from here on
+
+
+def cdf_at(u):  # x as a function of u = 2 (x / end)^2 - 1
+    return CDF_END * mp.sqrt((u + 1) / 2)
+
+
+def cdf_shifted(u):  # (Phi(x) - 1/2) / x
+    return mp.erf(cdf_at(u) / mp.sqrt(2)) / 2 / cdf_at(u)
+
+
 def erf_even(z):  # erf(x) / x, z = x * x
     return mp.erf(mp.sqrt(z)) / mp.sqrt(z)
 
@@ -204,6 +215,8 @@ def tables():
     yield Table("cos_d", "the same in double", cos_tail, square_span, 6, cos_weight)
     doc = "p in erf(x) = x p(2 (x / 3.92)^2 - 1), |x| <= 3.92; relative"
     yield Table("erf_f", doc, erf_shifted, (tiny - 1, mp.mpf(1)), 16, lambda u: 1 / erf_shifted(u))
+    doc = "p in Phi(x) = 1/2 + x p(2 (x / 5.42)^2 - 1), |x| <= 5.42, Phi the normal distribution; absolute"
+    yield Table("cdf_f", doc, cdf_shifted, (tiny - 1, mp.mpf(1)), 15, cdf_at)
     yield Table("erf_d", "p in erf(x) = x p(x^2), |x| <= 1; relative", erf_even, (tiny, mp.mpf(1)), 12, lambda z: 1 / erf_even(z))
     doc = "p in erf(a) = 1 - e^(-a^2) p((a - 2) / (a + 2)), 1 <= a <= 6; relative to erf(a)"
     yield Table("erfcx_d", doc, erfcx, (mp.mpf(-1) / 3, mp.mpf(1) / 2), 13, erfcx_weight)

@@ -4,7 +4,7 @@
 #include <memory>
 #include <new>
 
-#define GEMS_DECLARE(isa) extern "C" const gems_transpose_table gems_transpose_##isa;
+#define GEMS_DECLARE(isa) extern "C" const gems_transpose_table gems_transpose_##isa[2];
 GEMS_FOR_EACH_ISA(GEMS_DECLARE)
 #undef GEMS_DECLARE
 
@@ -56,6 +56,14 @@ template <class T> void copy_elements(const T* src, int64_t src_row, int64_t src
 
 }  // namespace
 
+gems_transpose_fn transpose_fn(int size, bool streams) {
+#define GEMS_ADDRESS(isa) gems_transpose_##isa,
+  static constexpr const gems_transpose_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+  const gems_transpose_table& t = tables[isa()][streams];
+  return size == 2 ? t.b2 : size == 4 ? t.b4 : size == 8 ? t.b8 : nullptr;
+}
+
 char* Scratch::take(size_t bytes) {
   bytes = (bytes + 63) & ~size_t{63};
   Arena& a = t_arena;
@@ -78,11 +86,7 @@ Scratch::~Scratch() {
 void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows,
              int64_t n, int size) {
   if (size > 1 && rows > 1 && n > 1 && ((src_row == 1 && dst_col == 1) || (src_col == 1 && dst_row == 1))) {
-#define GEMS_ADDRESS(isa) &gems_transpose_##isa,
-    static constexpr const gems_transpose_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
-#undef GEMS_ADDRESS
-    const gems_transpose_table& t = *tables[isa()];
-    const gems_transpose_fn f = size == 2 ? t.b2 : size == 4 ? t.b4 : t.b8;
+    const gems_transpose_fn f = transpose_fn(size, false);
     if (src_row == 1) return f(src, src_col, dst, dst_row, rows, n);
     return f(src, src_row, dst, dst_col, n, rows);
   }

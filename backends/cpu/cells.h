@@ -6,7 +6,7 @@
 
 typedef void (*gems_any_fn)(void);
 enum { GEMS_CELL_F32, GEMS_CELL_F64, GEMS_CELL_I64, GEMS_CELL_I32, GEMS_CELL_BOOL, GEMS_CELL_TYPES };
-enum { GEMS_CELL_KINDS = 4 };
+enum { GEMS_CELL_KINDS = 5 };
 // One operator in one instruction set: functions by compute type and by a kind that the family defines; null where not declared.
 typedef struct gems_cpu_cells {
   gems_any_fn fn[GEMS_CELL_TYPES][GEMS_CELL_KINDS];
@@ -28,8 +28,9 @@ typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n,
 //   INNER: acc[s][r] = fold of row r, in[k] + r * row_step[k], n dense elements;  OUTER: acc[s][j] = fold of column j over `rows` rows of
 //   n dense elements. Both start from the identity; with an index positions count from `base`. row_step in elements.
 //   COMBINE: acc[s][j] = combine(acc[s][j], x[s][j]), acc before x.  FINISH (null with an index): acc[s][j] = finish(acc[s][j], count).
+//   INNER_BF16 (null where there is none): INNER in float on rows of bfloat16.
 // ABSENT outputs have their slots too.
-enum { GEMS_REDUCE_INNER, GEMS_REDUCE_OUTER, GEMS_REDUCE_COMBINE, GEMS_REDUCE_FINISH };
+enum { GEMS_REDUCE_INNER, GEMS_REDUCE_OUTER, GEMS_REDUCE_COMBINE, GEMS_REDUCE_FINISH, GEMS_REDUCE_INNER_BF16 };
 enum { GEMS_REDUCE_TILE = 1024 };  // most columns of one OUTER call
 typedef void (*gems_reduce_leaf)(const void* const* in, const ptrdiff_t* row_step, size_t rows, size_t n, int64_t base,
                                  void* const* acc);
@@ -66,6 +67,7 @@ typedef struct gems_accumulate_table {
 } gems_accumulate_table;
 
 // kernels/simd/units/transpose.cpp: dst[i * dst_step + j] = src[j * src_step + i] for i < rows, j < n; elements of 2, 4 and 8 bytes.
+// Two tables: [0] for any addresses; [1] stores past the cache, dst and its rows aligned to 64 bytes, a fence is the caller's.
 typedef void (*gems_transpose_fn)(const void* src, ptrdiff_t src_step, void* dst, ptrdiff_t dst_step, size_t rows, size_t n);
 typedef struct gems_transpose_table {
   gems_transpose_fn b2, b4, b8;

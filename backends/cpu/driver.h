@@ -38,6 +38,9 @@ template <class F> void parallel(int64_t n, int64_t grain, F f) {
 #define GEMS_FOR_EACH_ISA(X) X(neon)
 #endif
 
+// A copy whose operands are dense in different dimensions. False: it isn't one, nothing was written.
+bool copy_transposed(const gems_call* call);
+
 gems_status run_pointwise(const gems_call* call);
 gems_status run_reduce(const gems_call* call);
 gems_status run_row(const gems_call* call);

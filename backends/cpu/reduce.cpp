@@ -201,12 +201,14 @@ gems_status run_reduce(const gems_call* call) {
   const int64_t sk = kept_stride(p.nout), sr = reduced_stride(p.nout);
   p.outer = p.K > 1 && (p.R == 1 || (sr != 1 && sk != 0 && (sk < sr || sr == 0)));
 
+  const bool halves = call->t[p.nout].dtype == GEMS_BF16 && fn[GEMS_REDUCE_INNER_BF16] && !p.outer && sr == 1;
   bool direct = true;
   for (int k = 0; k < p.nin; k++) {
     const gems_tensor& t = call->t[p.nout + k];
     if (!dtype_is_served(t.dtype) || (t.flags & (GEMS_T_ABSENT | GEMS_T_SCALAR))) return unsupported("operand of a reduction");
     const int64_t a = kept_stride(p.nout + k), b = reduced_stride(p.nout + k);
     p.in[k] = {static_cast<char*>(t.data), p.outer ? b : a, p.outer ? a : b, dtype_size(t.dtype), convert_fn(t.dtype, compute)};
+    if (halves) p.in[k].convert = nullptr;
     direct = direct && p.in[k].direct(p.row_length());
   }
   for (int o = 0; o < p.nout; o++) {
@@ -227,7 +229,7 @@ gems_status run_reduce(const gems_call* call) {
     p.block = !direct ? 4096 : p.truth ? 65536 : int64_t{1} << 20;
     p.tile =
         std::clamp<int64_t>(8192 / std::max<int64_t>(std::min(p.R, p.block), 1), 1, std::min<int64_t>(p.K, GEMS_REDUCE_TILE));
-    p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_INNER]);
+    p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[halves ? GEMS_REDUCE_INNER_BF16 : GEMS_REDUCE_INNER]);
   }
   p.ktiles = (p.K + p.tile - 1) / p.tile;
   p.tiles = kept / p.K * p.ktiles;

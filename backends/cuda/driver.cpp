@@ -19,6 +19,9 @@ static Driver open_driver() {
   }
   GEMS_CUDA_DRIVER_FUNCTIONS(GEMS_RESOLVE)
 #undef GEMS_RESOLVE
+#define GEMS_RESOLVE(name, params) d.name = reinterpret_cast<decltype(d.name)>(dlsym(lib, #name));
+  GEMS_CUDA_OPTIONAL_FUNCTIONS(GEMS_RESOLVE)
+#undef GEMS_RESOLVE
   d.ok = true;
   return d;
 }

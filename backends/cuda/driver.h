@@ -19,6 +19,7 @@ enum : CUresult {
   CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
   CUDA_ERROR_NOT_FOUND = 500,
   CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES = 701,
+  CUDA_ERROR_NOT_SUPPORTED = 801,
 };
 enum {  // CUdevice_attribute
   CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16,
@@ -35,6 +36,21 @@ enum {  // CUfunction_attribute
   CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
 };
 enum { CU_STREAM_CAPTURE_STATUS_NONE = 0, CU_STREAM_CAPTURE_MODE_RELAXED = 2 };
+
+struct CUlaunchAttribute {
+  int id, pad;
+  union {
+    char room[64];
+    int programmatic_stream_serialization;
+  } value;
+};
+enum { CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+struct CUlaunchConfig {
+  unsigned grid_x, grid_y, grid_z, block_x, block_y, block_z, smem;
+  CUstream stream;
+  CUlaunchAttribute* attributes;
+  unsigned attribute_count;
+};
 
 // X(return type is CUresult, name, parameters)
 #define GEMS_CUDA_DRIVER_FUNCTIONS(X)                                             \
@@ -57,9 +73,15 @@ enum { CU_STREAM_CAPTURE_STATUS_NONE = 0, CU_STREAM_CAPTURE_MODE_RELAXED = 2 };
   X(cuThreadExchangeStreamCaptureMode, (int*))                                    \
   X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))
 
+// In newer drivers only; nullptr where they are missing.
+#define GEMS_CUDA_OPTIONAL_FUNCTIONS(X) \
+  X(cuDriverGetVersion, (int*))         \
+  X(cuLaunchKernelEx, (const CUlaunchConfig*, CUfunction, void**, void**))
+
 struct Driver {
 #define GEMS_MEMBER(name, params) CUresult(*name) params = nullptr;
   GEMS_CUDA_DRIVER_FUNCTIONS(GEMS_MEMBER)
+  GEMS_CUDA_OPTIONAL_FUNCTIONS(GEMS_MEMBER)
 #undef GEMS_MEMBER
   bool ok = false;
   const char* why = "";  // when !ok

@@ -56,6 +56,11 @@ DeviceState* attach(int index) {
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &s->max_smem_per_sm}};
   for (const auto& w : wanted)
     if (CUresult r = d.cuDeviceGetAttribute(w.to, w.attribute, s->handle)) return no_device("cuDeviceGetAttribute", r), nullptr;
+  // Hopper's programmatic dependent launch; CUDA graphs take it from 12.3.
+  int version = 0;
+  if (d.cuDriverGetVersion) d.cuDriverGetVersion(&version);
+  const char* wish = host().setting ? host().setting("GEMS_OVERLAP") : nullptr;
+  s->overlaps = s->cc_major >= 9 && version >= 12030 && d.cuLaunchKernelEx && !(wish && !strcmp(wish, "0"));
   char name[256] = "";
   d.cuDeviceGetName(name, sizeof name, s->handle);
   s->name = name;
@@ -220,6 +225,7 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   guard.unlock();
   auto k = std::make_unique<OwnedKernel>();
   std::string error = build(s, src, k.get());
+  k->overlaps = s->overlaps && src.start != KernelSource::Start::after;
   k->label = std::string(t.call && t.call->op ? t.call->op->name : "kernel") + " on " + s->arch;
   if (!error.empty()) {
     k->function = nullptr;
@@ -246,14 +252,32 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   return result;
 }
 
+// A grid that may start while the one in front of it on the stream still runs: its blocks take the multiprocessors' free places,
+// read their arguments and wait. That hides a launch: in CUDA graphs on an H100 0.7 us of softmax's 25.4 (4096x4096, bfloat16)
+// and 0.4 us of the 2.1 of an operator on one row. Every kernel that starts so waits for the end of the one in front before it
+// touches memory; so when a kernel has ended, all in front of it have.
+static CUresult launch_overlapping(CUfunction function, const gems_call* call, unsigned gx, unsigned gy, unsigned gz,
+                                   unsigned block, unsigned smem, void** params) {
+  CUlaunchAttribute attribute{};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attribute.value.programmatic_stream_serialization = 1;
+  const CUlaunchConfig config{gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, &attribute, 1};
+  return driver().cuLaunchKernelEx(&config, function, params, nullptr);
+}
+
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
   if (__builtin_expect(collecting(call), 0)) return GEMS_OK;
   if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
-  const CUresult r =
-      driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
+  CUresult r = CUDA_ERROR_NOT_SUPPORTED;
+  if (__atomic_load_n(&k->overlaps, __ATOMIC_RELAXED)) {
+    r = launch_overlapping((CUfunction)function, call, gx, gy, gz, block, smem, params);
+    if (r == CUDA_ERROR_NOT_SUPPORTED) __atomic_store_n(&const_cast<Kernel*>(k)->overlaps, false, __ATOMIC_RELAXED);
+  }
+  if (r == CUDA_ERROR_NOT_SUPPORTED)
+    r = driver().cuLaunchKernel((CUfunction)function, gx, gy, gz, block, 1, 1, smem, (CUstream)call->stream, params, nullptr);
   if (__builtin_expect(r == CUDA_SUCCESS, 1)) return GEMS_OK;
   const std::string text = static_cast<const OwnedKernel*>(k)->label + ": launch of " + std::to_string(gx) + "x" +
                            std::to_string(gy) + "x" + std::to_string(gz) + " blocks of " + std::to_string(block) +

@@ -16,6 +16,7 @@ struct KernelKey {
 struct Kernel {
   void* function = nullptr;  // CUfunction
   int registers = 0, static_smem = 0;
+  bool overlaps = false;      // its grids may start before the grid in front has ended
   int max_blocks_per_sm = 0;  // at `block` threads and `smem` bytes given to build()
 };
 
@@ -27,11 +28,15 @@ struct KernelSource {
   std::string args_type;   // "gems::simt::RowArgs<2>": a trivially copyable struct, passed by value
   std::string body;        // "gems::simt::row<op::softmax, 256, 4, gems::bf16, gems::bf16>(a);"
   int block = 256, smem = 0;
+  // When a grid may start: once the one in front on its stream has ended; or before, where the device can. Then the unit waits for
+  // that end before all else, or the skeleton waits itself (common.cuh, wait_for_previous), having work that needs no memory.
+  enum class Start : char { after, overlapping, skeleton_waits } start = Start::after;
   size_t args_size = 0;  // the unit static_asserts sizeof(args_type) == args_size: host and device can't drift apart
 };
 
 struct Device {  // properties of one device, read once
   int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, max_smem_per_block = 0, max_smem_per_sm = 0, l2_bytes = 0;
+  bool overlaps = false;  // a grid may start while the one in front of it on the stream still runs
 };
 
 // The device of the call, with its context current; nullptr with the reason set (return GEMS_UNSUPPORTED) if there is none.

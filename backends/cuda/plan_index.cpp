@@ -25,6 +25,7 @@ KernelSource source(const std::string& args, const std::string& body, size_t arg
   src.args_type = "gems::simt::" + args;
   src.body = "gems::simt::" + body + "(a);";
   src.block = kBlock;
+  src.start = KernelSource::Start::overlapping;
   src.args_size = args_size;
   return src;
 }

@@ -94,6 +94,7 @@ __attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int 
   // Two blocks of the transposed skeleton on a multiprocessor leave 128 registers a thread for its E x E blocks.
   src.attributes = "__launch_bounds__(" + block + (s.variant == kTransposed ? ", 2)" : ")");
   src.block = kBlock;
+  src.start = KernelSource::Start::overlapping;
   src.args_size = args_size;
   return src;
 }

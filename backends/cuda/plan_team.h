@@ -92,6 +92,7 @@ inline KernelSource team_source(const gems_call* c, const char* skeleton, const 
   src.args_type = args_type;
   src.body = body;
   src.block = plan.block;
+  src.start = KernelSource::Start::overlapping;
   src.args_size = plan.args_size;
   return src;
 }

@@ -34,8 +34,9 @@ std::string unit_text(const KernelSource& src) {
   });
   r += "static_assert(sizeof(" + src.args_type + ") == " + std::to_string(src.args_size) +
        ", \"host and device disagree on the arguments\");\n";
+  const bool waits = src.start == KernelSource::Start::overlapping;
   r += "extern \"C\" __global__ void " + src.attributes + " gems_kernel(const __grid_constant__ " + src.args_type + " a) {\n  " +
-       src.body + "\n}\n";
+       (waits ? "gems::simt::wait_for_previous();\n  gems::simt::let_next_start();\n  " : "") + src.body + "\n}\n";
   return r;
 }
 

@@ -30,6 +30,19 @@ template <class T, class C> GEMS_FN stored_t<T> store_as(C x) {
   if constexpr (is_same<T, unsigned char> && is_float<C>) return (unsigned char)(i64)x;
   else return (stored_t<T>)to<T>(x);
 }
+// Element i of a vector. bf16 from the word that holds it: one instruction, where the upper half alone would take two.
+template <class C, class T, int N> GEMS_FN C element(const Vec<T, N>& x, int i) {
+#if GEMS_DEVICE
+  if constexpr (is_same<T, bf16> && is_same<C, float> && N % 2 == 0) {
+    struct alignas(alignof(Vec<T, N>)) W {
+      u32 w[N / 2];
+    };
+    const u32 w = __builtin_bit_cast(W, x).w[i / 2];
+    return __builtin_bit_cast(float, i % 2 ? w & 0xffff0000u : w << 16);
+  }
+#endif
+  return load_as<C, T>(x.v[i]);
+}
 // A vector from compute values; pairs of bf16 and f16 share one instruction (cvt.rn.bf16x2: sm_80 and later).
 template <class T, int N, class C> GEMS_FN Vec<T, N> store_vec(const C (&x)[N]) {
   Vec<T, N> r;
@@ -69,6 +82,27 @@ struct Div {
 #endif
   }
 };
+
+// ---- between one grid and the next on the stream ----
+// The backend lets a grid start while the grid in front of it still runs (backends/cuda/jit.cpp, launch). Until this returns, a
+// kernel may do no more than arithmetic and prefetches into L2; afterwards everything that grid wrote is there.
+GEMS_FN void wait_for_previous() {
+#if GEMS_DEVICE && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+// The next grid may start as soon as every block of this one has come here or ended.
+GEMS_FN void let_next_start() {
+#if GEMS_DEVICE && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+// Brings memory into L2. p and bytes: multiples of 16, bytes < 2^20.
+GEMS_FN void prefetch_l2(const void* p, u32 bytes) {
+#if GEMS_DEVICE && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
+#endif
+}
 
 template <int K, class H, class... R> struct nth_type { typedef typename nth_type<K - 1, R...>::type type; };
 template <class H, class... R> struct nth_type<0, H, R...> { typedef H type; };

@@ -19,28 +19,31 @@ template <class F> GEMS_FN constexpr bool has_weights() {
 }
 
 // What an operator's functor sees as `r`. A: compute type. VPT packs of VEC elements a thread are kept; VPT == 0: none, memory
-// is read at each use. FULL: the team's VPT packs cover the row exactly. GIVEN: bit k is set if operand k is there.
-template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned GIVEN, class... T> struct Row {
+// is read at each use. FULL: the team's VPT packs cover the row exactly. EARLY: weights are kept too, and read with the row.
+// GIVEN: bit k is set if operand k is there.
+template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, bool EARLY, unsigned GIVEN, class Args, class... T>
+struct Row {
   static constexpr int NT = sizeof...(T), NOUT = F::decl.out, NIN = F::decl.in;
   static_assert(NT == NOUT + NIN);
+  static_assert(VPT > 0 || !EARLY);
   static constexpr bool cached = VPT > 0;
   static constexpr int COUNT = cached ? VPT : (VEC == 1 ? 4 : 2);  // packs held at a time
   static constexpr int SUMS = COUNT * VEC < 4 ? COUNT * VEC : 4;   // independent accumulators
   typedef Packs<0, COUNT, VEC, T...> Held;
 
   TeamT team;
-  const RowArgs<NT>& a;
+  const Args& a;
   i64 off[NT], step[NT];
   const void* in[NIN];  // update() points an input at an output
   i64 packs;            // in a row
   bool active;
-  Held rows;
+  Held rows, weights;
   A stats[NIN];
 
-  GEMS_FN Row(const RowArgs<NT>& args) : a(args), packs(args.n / VEC) {}
+  GEMS_FN Row(const Args& args) : a(args), packs(args.n / VEC) {}
 
   template <int K> static constexpr bool given = (GIVEN >> K & 1) != 0;
-  template <int K> GEMS_FN i64 at(i64 pack) const { return off[K] + (VEC == 1 ? pack * step[K] : pack * VEC); }
+  template <int K> GEMS_FN i64 at(i64 pack) const { return off[K] + (VEC == 1 && !Args::dense ? pack * step[K] : pack * VEC); }
 
   template <int K> GEMS_FN const auto* input() const { return (const stored_t<nth<K, T...>>*)in[K - NOUT]; }
 
@@ -76,8 +79,8 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     }
     template <int K> GEMS_FN A value() const {
       if constexpr (!given<K>) return A(0);
-      else if constexpr (row_role<F>(K) == 'r') return load_as<A, nth<K, T...>>(pack_of<K>(rows)[j].v[i]);
-      else if constexpr (row_role<F>(K) == 'v') return load_as<A, nth<K, T...>>(pack_of<K>(vectors)[j].v[i]);
+      else if constexpr (row_role<F>(K) == 'r') return element<A>(pack_of<K>(rows)[j], i);
+      else if constexpr (row_role<F>(K) == 'v') return element<A>(pack_of<K>(vectors)[j], i);
       else return r.stats[K - NOUT];
     }
   };
@@ -90,9 +93,9 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
 #pragma unroll
       for (int j = 0; j < COUNT; j++) {
         // Two packs of weights at a time: all at once cost layer_norm 80 registers a thread (bfloat16, 4 packs), a block less.
-        if (j % 2 == 0) load<'v'>(vectors, team.rank(), j, j + 2 < COUNT ? j + 2 : COUNT);
+        if (!EARLY && j % 2 == 0) load<'v'>(vectors, team.rank(), j, j + 2 < COUNT ? j + 2 : COUNT);
         i64 pack = team.rank() + (i64)j * team.size();
-        g(pack, j, FULL || pack < packs, [&](int i) { return Elem{*this, rows, vectors, j, i}; });
+        g(pack, j, FULL || pack < packs, [&](int i) { return Elem{*this, rows, EARLY ? weights : vectors, j, i}; });
       }
     } else {
       for (i64 first = team.rank(); first < packs; first += (i64)COUNT * team.size()) {
@@ -116,7 +119,19 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     if constexpr (recompute && K < NT) {
       if constexpr (row_role<F>(K) == 'r' && given<K>)
         for (auto& p : pack_of<K>(rows)) opaque(p);
+      if constexpr (EARLY && row_role<F>(K) == 'v' && given<K>)
+        for (auto& p : pack_of<K>(weights)) opaque(p);
       keep_packed<K + 1>();
+    }
+  }
+
+  // Asks for the weights before the grid in front has ended. Should that one write them, L2 has what it wrote.
+  template <int K> GEMS_FN void prefetch_weights() const {
+    if constexpr (K < NT) {
+      constexpr int bytes = (int)sizeof(Vec<nth<K, T...>, VEC>);
+      if constexpr (row_role<F>(K) == 'v' && given<K> && bytes % 16 == 0)
+        prefetch_l2(input<K>(), packs < (1 << 16) / bytes ? (u32)packs * bytes : 1 << 16);
+      prefetch_weights<K + 1>();
     }
   }
 
@@ -124,7 +139,10 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
     if constexpr (K < NT) {
       if constexpr (row_role<F>(K) == 's' && given<K>) stats[K - NOUT] = to<A>(input<K>()[off[K]]);
       else stats[K - NOUT] = A(0);
-      if constexpr (K == NOUT && cached) load<'r'>(rows, team.rank());
+      if constexpr (K == NOUT && cached) {
+        load<'r'>(rows, team.rank());
+        if constexpr (EARLY) load<'v'>(weights, team.rank());
+      }
       begin<K + 1>();
     }
   }
@@ -217,21 +235,41 @@ template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned G
   }
 };
 
-template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, unsigned GIVEN, class... T>
-GEMS_FN void row(const RowArgs<sizeof...(T)>& a) {
-  typedef Row<F, A, TeamT, VPT, VEC, FULL, GIVEN, T...> R;
-  R r(a);
-  i64 teams = r.team.count();
-  for (i64 base = blockIdx.x * teams; base < a.kept.rows; base += gridDim.x * teams) {
-    i64 row = base + r.team.index();
-    r.active = row < a.kept.rows;  // idle teams work on the last row, without storing: barriers are for all
-    kept_offsets(a.kept, r.active ? row : a.kept.rows - 1, r.off);
+template <int NT> GEMS_FN i64 row_count(const RowArgs<NT>& a) { return a.kept.rows; }
+template <int NT> GEMS_FN i64 row_count(const DenseRowArgs<NT>& a) { return a.rows; }
+template <class F, int NT> GEMS_FN void row_offsets(const RowArgs<NT>& a, i64 row, i64 (&off)[NT]) {
+  kept_offsets(a.kept, row, off);
+}
+template <class F, int NT> GEMS_FN void row_offsets(const DenseRowArgs<NT>& a, i64 row, i64 (&off)[NT]) {
 #pragma unroll
-    for (int k = 0; k < R::NT; k++) r.step[k] = a.step[k];
+  for (int k = 0; k < NT; k++) off[k] = row_role<F>(k) == 'v' ? 0 : row * a.stride[k];
+}
+
+template <class F, class A, class TeamT, int VPT, int VEC, bool FULL, bool EARLY, unsigned GIVEN, class Args, class... T>
+GEMS_FN void row(const Args& a) {
+  typedef Row<F, A, TeamT, VPT, VEC, FULL, EARLY, GIVEN, Args, T...> R;
+  R r(a);
+  const i64 teams = r.team.count(), rows = row_count(a);
+  for (i64 base = blockIdx.x * teams;; base += gridDim.x * teams) {
+    const i64 row = base + r.team.index();
+    // Idle teams work on the last row, without storing: barriers are for all. A dense grid has a team for every row.
+    r.active = (Args::dense && TeamT::block) || row < rows;
+    row_offsets<F>(a, r.active ? row : rows - 1, r.off);
+#pragma unroll
+    for (int k = 0; k < R::NT; k++) {
+      if constexpr (Args::dense) r.step[k] = 1;
+      else r.step[k] = a.step[k];
+    }
 #pragma unroll
     for (int k = 0; k < R::NIN; k++) r.in[k] = a.p[R::NOUT + k];
+    if (Args::dense && row == 0 && r.team.rank() == 0) r.template prefetch_weights<R::NOUT>();
+    const bool first = Args::dense || base == blockIdx.x * teams;
+    if (first) wait_for_previous();
     r.template begin<R::NOUT>();
+    // Not sooner: several grids that wait fill the multiprocessors unevenly (norms of 1024 rows in a chain: 4.4 us, else 4.9).
+    if (first) let_next_start();
     F{}(r);
+    if (Args::dense || base + gridDim.x * teams >= rows) break;
   }
 }
 

@@ -87,10 +87,10 @@ template <int LANES, class T, class Op> GEMS_FN T combine_lanes(T x, Op op) {
 }
 
 // LANES <= 32: LANES neighbouring lanes are a team, a block holds blockDim.x / LANES of them.
-// LANES == 0: the block is the team; its size is a multiple of 32, at most 1024, known at launch.
-template <int LANES> struct Team {
+// LANES == 0: the block is the team, of SIZE threads (a multiple of 32, at most 1024); 0: known at launch.
+template <int LANES, int SIZE = 0> struct Team {
   static constexpr bool block = LANES == 0;
-  GEMS_FN int size() const { return block ? (int)blockDim.x : LANES; }
+  GEMS_FN int size() const { return !block ? LANES : SIZE ? SIZE : (int)blockDim.x; }
   GEMS_FN int rank() const { return block ? (int)threadIdx.x : (int)threadIdx.x % (block ? 1 : LANES); }
   GEMS_FN int index() const { return block ? 0 : (int)threadIdx.x / (block ? 1 : LANES); }
   GEMS_FN int count() const { return block ? 1 : (int)blockDim.x / (block ? 1 : LANES); }
@@ -99,15 +99,26 @@ template <int LANES> struct Team {
   template <class T, class Op> GEMS_FN T combine(T x, T none, Op op) {
     if constexpr (!block) return combine_lanes<LANES>(x, op);
     else {
-      __shared__ T buffer[2][32];
+      alignas(16) __shared__ T buffer[2][32];
       T* b = buffer[phase];
       phase ^= 1;  // the next call writes the other half: one barrier a call is enough
       int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, warps = blockDim.x >> 5;
       x = combine_lanes<32>(x, op);
       if (lane == 0) b[warp] = x;
       __syncthreads();
-      x = lane < warps ? b[lane] : none;
-      return combine_lanes<32>(x, op);
+      if constexpr (SIZE > 0 && SIZE <= 256) {  // few warps: a vector load or two instead of five more shuffles
+        T y[SIZE / 32];
+#pragma unroll
+        for (int i = 0; i < SIZE / 32; i++) y[i] = b[i];
+#pragma unroll
+        for (int m = 1; m < SIZE / 32; m *= 2)
+#pragma unroll
+          for (int i = 0; i + m < SIZE / 32; i += 2 * m) y[i] = op(y[i], y[i + m]);
+        return y[0];
+      } else {
+        x = lane < warps ? b[lane] : none;
+        return combine_lanes<32>(x, op);
+      }
     }
   }
   int phase = 0;

@@ -24,10 +24,21 @@ template <int NT> struct Kept {
 };
 
 template <int NT> struct RowArgs {
+  static constexpr bool dense = false;
   void* p[NT];   // outputs, then inputs; null where not given
   i64 step[NT];  // from element to element along the row
   Kept<NT> kept;
   i64 n;  // row length
+  Number length, par[2];
+};
+
+// The usual case: elements side by side, one distance from row to row. A third of RowArgs, and no loop over dimensions: what
+// stands between the start of a block and its first load took 1.1 us of layer_norm's 27.0 (4096x4096, bfloat16, H100).
+template <int NT> struct DenseRowArgs {
+  static constexpr bool dense = true;
+  void* p[NT];
+  i64 stride[NT];  // from row to row
+  i64 rows, n;
   Number length, par[2];
 };
 

@@ -163,6 +163,23 @@ TEST_F(CudaBackend, CompilesOnceAndLaunchesOnTheCallsStream) {
   EXPECT_NE(std::strstr(backend->describe(), "Fake GPU, sm_90, NVRTC "), nullptr) << backend->describe();
 }
 
+TEST_F(CudaBackend, LaunchesOverlapWhereTheDriverCan) {
+  Call a("erf", 1000);
+  ASSERT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
+  EXPECT_TRUE(fake->last.overlaps);
+  EXPECT_EQ(fake->last.stream, a.c.stream);
+  EXPECT_EQ(fake->last.block, 256u);
+  EXPECT_EQ(fake->last.gx, 1u);
+  fake->overlap_error = 801;  // not supported: launched plainly, now and later
+  const int launches = fake->launches;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK);
+  EXPECT_FALSE(fake->last.overlaps);
+  fake->overlap_error = 0;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK);
+  EXPECT_FALSE(fake->last.overlaps);
+  EXPECT_EQ(fake->launches - launches, 2);
+}
+
 TEST_F(CudaBackend, SecondDeviceTakesTheKernelFromTheCache) {
   Call first("sub", 100), second("sub", 100, 1);
   ASSERT_EQ(backend->run(&first.c), GEMS_OK);

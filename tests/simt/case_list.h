@@ -149,11 +149,14 @@ static void cases() {
     ROW(layer_norm, 2, t, GEMS_F32, {9, 768}, kDense, 1u << 5 | 1u << 4);
     ROW(layer_norm, 2, t, GEMS_F32, {9, 66000}, kDense, 1u << 5 | 1u << 2);
     ROW(rms_norm, 3, t, GEMS_F32, {20, 4096}, kDense);
+    ROW(layer_norm, 2, t, GEMS_F32, {9, 3072}, kDense);  // kernels for exactly 96, 192 and 512 threads
+    ROW(softmax, 1, t, t, {9, 16384}, kDense);
     ROW(rms_norm, 3, t, GEMS_F32, {1, 576}, kDense);
     FUSED(fused_add_rms_norm, 4, t, t, {5, 2048}, kDense, 0, true);
     FUSED(fused_add_rms_norm, 4, t, t, {5, 576}, kDense, 0, true);
     FUSED(fused_add_rms_norm, 4, t, t, {2, 66000}, kDense, 0, true);
   }
+  ROW(layer_norm, 2, GEMS_F64, GEMS_F64, {9, 2048}, kDense);  // too many registers for early weights
   ROW(softmax, 1, GEMS_F64, GEMS_F64, {6, 300}, kDense);
   ROW(softmax, 1, GEMS_F16, GEMS_F16, {6, 304}, kDense);
   ROW(log_softmax, 5, GEMS_F32, GEMS_F32, {6, 1000}, kDense);
