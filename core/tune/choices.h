@@ -39,6 +39,6 @@ GEMS_API void force_candidate(int16_t candidate);
 GEMS_API std::vector<std::pair<std::string, std::string>> trace_buckets(bool on);
 // Is a thread tracing or forcing? run() looks at it, one relaxed load.
 GEMS_API bool tuning_watches();
-int16_t watched_candidate(const gems_call& call);  // of this thread, with its trace
+GEMS_API int16_t watched_candidate(const gems_call& call);  // of this thread, with its trace
 
 }  // namespace gems

@@ -169,13 +169,14 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
         return Measured(entry, "", "", 0.0, 0.0, 0.0, 0.0, 0, note)
 
     call, args, kwargs = shapes.build(entry, device, dtype)
+    first, second = (tuple(_clone(a) for a in args) for _ in range(2))  # operators may write their arguments
     c = native()
     with torch.no_grad(), jit.using("sync"):
         c.tune_trace(True)
         try:
             before = c.call_count()
             c.tune_force("own")
-            own = call(*tuple(_clone(a) for a in args), **kwargs)
+            own = call(*first, **kwargs)
         finally:
             c.tune_force("auto")
             seen = c.tune_trace(False)
@@ -189,7 +190,7 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
             return undecided("has no native kernel")
         c.tune_force("native")
         try:
-            reference = call(*tuple(_clone(a) for a in args), **kwargs)
+            reference = call(*second, **kwargs)
         finally:
             c.tune_force("auto")
         if not _close(own, reference):
@@ -341,7 +342,6 @@ def pretune(
             say(f"budget of {budget:.0f} s: {len(entries) - i} entries are left out; run again to go on with them")
             break
         left = f", about {spent / i * (len(entries) - i):.0f} s left" if i else ""
-        sys.stdout.flush()
         bucket = _bucket_of(entry, device, dtype)
         if bucket in known:
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: known from an earlier run")
@@ -371,13 +371,13 @@ def _bucket_of(entry, device, dtype) -> tuple[str, str] | None:
     c.tune_force("native")
     try:
         with torch.no_grad():
-            call(*tuple(_clone(a) for a in args), **kwargs)
+            call(*args, **kwargs)
     except RuntimeError:
         pass
     finally:
         c.tune_force("auto")
-        seen = sorted(set(c.tune_trace(False)))
-    return seen[0] if len(seen) == 1 else None
+        seen = c.tune_trace(False)
+    return seen[0] if seen else None  # what follows are calls that the native kernel itself makes
 
 
 def prewarm(what: str | os.PathLike | Iterable, device: str | None = None, dtype: torch.dtype = torch.float32, timeout: float = 600.0) -> int:

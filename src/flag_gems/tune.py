@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,23 +181,9 @@ def merge(paths: Iterable[str | os.PathLike], into: Store | None = None) -> tupl
 
 # ---- folders of tuned results
 
-RECORDS = "records.jsonl"
-
-
-def _check_records(folder: Path) -> list[str]:
-    path = folder / RECORDS
-    if not path.is_file():
-        return [f"{path} is missing; remedy: make the folder anew (flag-gems pretune)"]
-    return [f"{p}; remedy: make the folder anew (flag-gems pretune)" for p in read_file(path).problems]
-
-
-# Whoever puts something into such a folder appends its check: a function of the folder that returns problems with their remedies.
-folder_checks: list[Callable[[Path], list[str]]] = [_check_records]
-
 
 def verify_folder(folder: str | os.PathLike) -> list[str]:
-    """What is wrong with a folder of tuned results, each with what to do about it."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return [f"{folder} isn't a folder"]
-    return [problem for check in folder_checks for problem in check(folder)]
+    """What is wrong with a folder that pre-tuning made, each with what to do about it."""
+    from . import pretune
+
+    return pretune.verify_folder(folder)

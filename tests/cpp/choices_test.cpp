@@ -1,0 +1,131 @@
+// What tuning decided, as calls see it.
+#include "core/tune/choices.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "core/plan/plan.h"
+#include "core/registry.h"
+
+namespace gems {
+namespace {
+
+struct Call {
+  gems_call c{};
+  int64_t size, stride = 1;
+  Call(const char* op, int64_t n, int dtype = GEMS_F32) : size(n) {
+    c.op = op_find(op);
+    c.nout = 1;
+    c.nin = c.op->in;
+    c.compute = GEMS_F32;
+    for (int k = 0; k <= c.nin; k++) {
+      gems_tensor& t = c.t[k];
+      t.data = reinterpret_cast<void*>(uintptr_t(k + 1) << 32);
+      t.sizes = &size;
+      t.strides = &stride;
+      t.numel = n;
+      t.ndim = 1;
+      t.dtype = static_cast<int8_t>(dtype);
+      t.flags = GEMS_T_CONTIGUOUS;
+    }
+    build_pointwise(c);
+  }
+};
+
+TEST(Choices, HoldForTheirBucketAlone) {
+  Call a("relu", 1000), alike("relu", 1024), longer("relu", 1025), half("relu", 1000, GEMS_F16), other("neg", 1000);
+  EXPECT_EQ(choice_for(a.c), kCandidateAuto);
+  EXPECT_EQ(set_choices({{"relu", bucket_hash(a.c), kCandidateNative}, {"no such operator", 1, kCandidateNative}}), 1u);
+  EXPECT_EQ(choice_for(a.c), kCandidateNative);
+  EXPECT_EQ(choice_for(alike.c), kCandidateNative);
+  EXPECT_EQ(choice_for(longer.c), kCandidateAuto);
+  EXPECT_EQ(choice_for(half.c), kCandidateAuto);
+  EXPECT_EQ(choice_for(other.c), kCandidateAuto);
+  EXPECT_EQ(set_choices({}), 0u);
+  EXPECT_EQ(choice_for(a.c), kCandidateAuto);
+}
+
+TEST(Choices, TextEndsWithTheHash) {
+  Call a("add", 1000);
+  const std::string text = bucket_text(a.c);
+  EXPECT_EQ(text.substr(0, text.rfind('#')), "float32,float32>float32 numel<=1024 inner<=1024 rank=1 dense ");
+  EXPECT_EQ(std::stoull(text.substr(text.rfind('#') + 1), nullptr, 16), bucket_hash(a.c));
+}
+
+TEST(Choices, MatrixProductsByTheirWeights) {
+  const auto product = [](int64_t m, int64_t n, int64_t k, bool by_rows) {
+    static int64_t sizes[3][2], strides[3][2];
+    gems_call c{};
+    c.op = op_find("mm");
+    c.nout = 1;
+    c.nin = 3;
+    c.t[1].flags = GEMS_T_ABSENT;
+    const int64_t s[3][2] = {{m, n}, {m, k}, {k, n}};
+    const int at[3] = {0, 2, 3};
+    for (int i = 0; i < 3; i++) {
+      for (int d = 0; d < 2; d++) sizes[i][d] = s[i][d];
+      strides[i][0] = i == 2 && !by_rows ? 1 : s[i][1];
+      strides[i][1] = i == 2 && !by_rows ? s[i][0] : 1;
+      c.t[at[i]].sizes = sizes[i];
+      c.t[at[i]].strides = strides[i];
+      c.t[at[i]].ndim = 2;
+    }
+    return bucket_hash(c);
+  };
+  EXPECT_EQ(product(9, 4096, 512, true), product(16, 4096, 512, true));
+  EXPECT_NE(product(9, 4096, 512, true), product(17, 4096, 512, true));
+  EXPECT_NE(product(9, 4096, 512, true), product(9, 4097, 512, true));
+  EXPECT_NE(product(9, 4096, 512, true), product(9, 4096, 512, false));
+}
+
+TEST(Choices, ManyBucketsAreFoundAgain) {
+  std::vector<Choice> all;
+  for (uint64_t i = 1; i <= 5000; i++) all.push_back({"relu", i * 0x9e3779b97f4a7c15ull, kCandidateOwn});
+  Call a("relu", 64);
+  all.push_back({"relu", bucket_hash(a.c), kCandidateNative});
+  EXPECT_EQ(set_choices(all), all.size());
+  EXPECT_EQ(choice_for(a.c), kCandidateNative);
+  set_choices({});
+}
+
+TEST(Choices, ForcedAndTraced) {
+  Call a("relu", 64);
+  EXPECT_FALSE(tuning_watches());
+  trace_buckets(true);
+  force_candidate(kCandidateOwn);
+  EXPECT_TRUE(tuning_watches());
+  EXPECT_EQ(watched_candidate(a.c), kCandidateOwn);
+  force_candidate(kCandidateAuto);
+  EXPECT_EQ(watched_candidate(a.c), kCandidateAuto);
+  const auto seen = trace_buckets(false);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].first, "relu");
+  EXPECT_EQ(seen[0].second, bucket_text(a.c));
+  EXPECT_FALSE(tuning_watches());
+}
+
+// Prints the cost (goal: 20 ns), asserts nothing about it: the machine is shared.
+TEST(Choices, CostOfALookUp) {
+  Call a("add", 64), plain("neg", 64);
+  set_choices({{"add", bucket_hash(a.c), kCandidateOwn}});
+  const auto measure = [](const char* name, const gems_call& c) {
+    double best = 1e9;
+    for (int r = 0; r < 20; r++) {
+      const auto start = std::chrono::steady_clock::now();
+      int sum = 0;
+      for (int i = 0; i < 100000; i++) {
+        sum += choice_for(c);
+        asm volatile("" : "+r"(sum));
+      }
+      best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 100000);
+    }
+    std::printf("%s: %.1f ns\n", name, best);
+  };
+  measure("decided operator", a.c);
+  measure("operator without decisions", plain.c);
+  set_choices({});
+}
+
+}  // namespace
+}  // namespace gems
