@@ -19,6 +19,7 @@ enum class Mode : uint8_t { direct, convert, filled, gather };
 struct Operand {
   char* base;
   gems_convert_fn convert;  // between memory and block type
+  gems_convert_fn via;      // from memory to the common dtype first, GEMS_T_VIA
   int64_t inner, row;       // strides in bytes
   const int64_t* outer;     // strides in elements of the dims before row and inner
   int size;                 // bytes of an element in memory
@@ -77,8 +78,16 @@ void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
 struct Buffers {
   alignas(64) char in[kMaxIn][kBlock * 8];
   alignas(64) char raw[kBlock * 8];  // gathered, before conversion
-  alignas(64) char out[kBlock * 8];  // block result
+  alignas(64) char out[kBlock * 8];  // block result; before it, inputs in the common dtype
 };
+
+void convert(const Operand& o, const char* src, Buffers& b, char* dst, int64_t n) {
+  if (o.via) {
+    o.via(src, b.out, static_cast<size_t>(n));
+    src = b.out;
+  }
+  o.convert(src, dst, static_cast<size_t>(n));
+}
 
 // One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks).
 void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
@@ -90,13 +99,13 @@ void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t 
       case Mode::filled: in[k] = b.in[k]; break;
       case Mode::direct: in[k] = src[k]; break;
       case Mode::convert:
-        o.convert(src[k], b.in[k], static_cast<size_t>(m));
+        convert(o, src[k], b, b.in[k], m);
         in[k] = b.in[k];
         break;
       case Mode::gather:
         if (o.convert) {
           gather(o, src[k], b.raw, n, rows);
-          o.convert(b.raw, b.in[k], static_cast<size_t>(m));
+          convert(o, b.raw, b, b.in[k], m);
         } else {
           gather(o, src[k], b.in[k], n, rows);
         }
@@ -193,7 +202,7 @@ static bool run_at_once(const gems_call* call) {
   const void* in[kMaxIn];
   for (int k = 0; k < call->nin; k++) {
     const gems_tensor& t = call->t[1 + k];
-    if (t.dtype != compute || (t.flags & GEMS_T_SCALAR)) return false;
+    if (t.dtype != compute || (t.flags & (GEMS_T_SCALAR | GEMS_T_VIA))) return false;
     in[k] = t.data;
   }
   const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][0]);
@@ -243,12 +252,15 @@ gems_status run_pointwise(const gems_call* call) {
   for (int k = 0; k < w.nin; k++) {
     Operand& o = w.in[k];
     if (from[k].flags & GEMS_T_SCALAR) {
-      o = Operand{nullptr, nullptr, 0, 0, nullptr, 0, Mode::filled};
+      o = Operand{nullptr, nullptr, nullptr, 0, 0, nullptr, 0, Mode::filled};
       continue;
     }
     place(o, from[k], 1 + k);
-    o.convert = from[k].dtype == block_type ? nullptr : convert_fn(from[k].dtype, block_type);
-    if (from[k].dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
+    const bool via = from[k].flags & GEMS_T_VIA;
+    const int dtype = via ? call->common : from[k].dtype;
+    o.via = via ? convert_fn(from[k].dtype, dtype) : nullptr;
+    o.convert = dtype == block_type ? nullptr : convert_fn(dtype, block_type);
+    if (dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
     if (dense || (o.inner == o.size && !several)) o.mode = o.convert ? Mode::convert : Mode::direct;
     else o.mode = Mode::gather;
   }
