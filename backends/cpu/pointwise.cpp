@@ -1,6 +1,7 @@
 // Pointwise driver: walks the iteration space in blocks, converts and gathers what isn't dense in the compute type, and runs the
 // operator's block function. Compiled once for the baseline; the arithmetic and the conversions are per instruction set.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "backends/cpu/driver.h"
@@ -89,8 +90,8 @@ void convert(const Operand& o, const char* src, Buffers& b, char* dst, int64_t n
   o.convert(src, dst, static_cast<size_t>(n));
 }
 
-// One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks).
-void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
+// One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks). Null or an error.
+const char* step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
   const int64_t m = n * rows;
   const void* in[kMaxIn];
   for (int k = 0; k < w.nin; k++) {
@@ -117,22 +118,23 @@ void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t 
   const void* result = in[0];
   if (w.block) {
     void* to = straight ? dst : b.out;
-    w.block(in, to, static_cast<size_t>(m), w.call->par);
-    if (straight) return;
+    if (const char* error = w.block(in, to, static_cast<size_t>(m), w.call->par)) return error;
+    if (straight) return nullptr;
     result = to;
   } else if (straight) {
     if (result != dst) std::memcpy(dst, result, static_cast<size_t>(m * w.out.size));
-    return;
+    return nullptr;
   }
   if (w.out.mode == Mode::direct) {
     w.out.convert(result, dst, static_cast<size_t>(m));
-    return;
+    return nullptr;
   }
   if (w.out.convert) {
     w.out.convert(result, b.raw, static_cast<size_t>(m));
     result = b.raw;
   }
   scatter(w.out, static_cast<const char*>(result), dst, n, rows);
+  return nullptr;
 }
 
 // Prepares what doesn't change over the walk.
@@ -141,7 +143,7 @@ void prefill(const Walk& w, Buffers& b, int64_t n) {
     if (w.in[k].mode == Mode::filled) fill_scalar(b.in[k], w.call->t[1 + k].imm, w.call->compute, std::min(n, kBlock));
 }
 
-void walk_dense(const Walk& w, int64_t begin, int64_t end) {
+const char* walk_dense(const Walk& w, int64_t begin, int64_t end) {
   Buffers b;
   prefill(w, b, end - begin);
   const char* src[kMaxIn];
@@ -151,12 +153,13 @@ void walk_dense(const Walk& w, int64_t begin, int64_t end) {
   for (int64_t at = begin; at < end; at += chunk) {
     const int64_t n = std::min(chunk, end - at);
     for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + at * w.in[k].size;
-    step(w, b, src, w.out.base + at * w.out.size, n, 1);
+    if (const char* error = step(w, b, src, w.out.base + at * w.out.size, n, 1)) return error;
   }
+  return nullptr;
 }
 
 // Pieces of [0, outer * row tiles * inner blocks).
-void walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t begin, int64_t end) {
+const char* walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t begin, int64_t end) {
   Buffers b;
   prefill(w, b, kBlock);
   const gems_iter& it = w.call->it;
@@ -180,20 +183,23 @@ void walk_strided(const Walk& w, int64_t inner_step, int64_t row_tile, int64_t b
     };
     if (several) {
       char* dst = at(r0);
-      step(w, b, src, dst, n, r1 - r0);
+      if (const char* error = step(w, b, src, dst, n, r1 - r0)) return error;
     } else {
       for (int64_t r = r0; r < r1; r++) {
         char* dst = at(r);
-        step(w, b, src, dst, n, 1);
+        if (const char* error = step(w, b, src, dst, n, 1)) return error;
       }
     }
   }
+  return nullptr;
 }
 
 }  // namespace
 
+static gems_status status_of(const char* error) { return error ? failed(error) : GEMS_OK; }
+
 // Dense operands in the compute type, too few for several threads: one call of the block function, nothing to prepare.
-static bool run_at_once(const gems_call* call) {
+static bool run_at_once(const gems_call* call, gems_status& status) {
   const gems_iter& it = call->it;
   if (!it.contiguous || it.numel > kGrain) return false;
   const int compute = call->compute;
@@ -207,7 +213,7 @@ static bool run_at_once(const gems_call* call) {
   }
   const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][0]);
   if (!block) return false;
-  block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par);
+  status = status_of(block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par));
   return true;
 }
 
@@ -215,7 +221,8 @@ gems_status run_pointwise(const gems_call* call) {
   const gems_iter& it = call->it;
   if (it.numel == 0) return GEMS_OK;
   if (call->nin > kMaxIn || call->nout != 1) return unsupported("pointwise: number of operands");
-  if (run_at_once(call)) return GEMS_OK;
+  gems_status status;
+  if (run_at_once(call, status)) return status;
   Walk w;
   w.call = call;
   w.nin = call->nin;
@@ -265,17 +272,22 @@ gems_status run_pointwise(const gems_call* call) {
     else o.mode = Mode::gather;
   }
   if (dense) {
-    if (it.numel <= kGrain) walk_dense(w, 0, it.numel);
-    else parallel(it.numel, kGrain, [&](int64_t b, int64_t e) { walk_dense(w, b, e); });
-    return GEMS_OK;
+    if (it.numel <= kGrain) return status_of(walk_dense(w, 0, it.numel));
+    std::atomic<const char*> error{nullptr};
+    parallel(it.numel, kGrain, [&](int64_t b, int64_t e) {
+      if (const char* mine = walk_dense(w, b, e)) error.store(mine, std::memory_order_relaxed);
+    });
+    return status_of(error.load());
   }
   const int64_t inner_step = std::min(w.inner, kBlock / 2);
   const int64_t row_tile = several ? std::max<int64_t>(1, kBlock / w.inner) : kRowTile;
   const int64_t pieces = w.outer * ((w.inner + inner_step - 1) / inner_step) * ((w.rows + row_tile - 1) / row_tile);
   const int64_t per_piece = std::max<int64_t>(1, inner_step * std::min(row_tile, w.rows));
-  parallel(pieces, std::max<int64_t>(1, kGrain / per_piece),
-           [&](int64_t b, int64_t e) { walk_strided(w, inner_step, row_tile, b, e); });
-  return GEMS_OK;
+  std::atomic<const char*> error{nullptr};
+  parallel(pieces, std::max<int64_t>(1, kGrain / per_piece), [&](int64_t b, int64_t e) {
+    if (const char* mine = walk_strided(w, inner_step, row_tile, b, e)) error.store(mine, std::memory_order_relaxed);
+  });
+  return status_of(error.load());
 }
 
 }  // namespace gems::cpu
