@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define GEMS_ABI_VERSION 1
+#define GEMS_ABI_VERSION 2
 #define GEMS_MAX_OPERANDS 10 /* outputs and inputs of one call */
 #define GEMS_MAX_DIMS 12     /* of an iteration space after collapsing; more: unsupported */
 #define GEMS_MAX_PARS 8
@@ -32,7 +32,7 @@ typedef struct gems_op_info {
   double rel, abs, lo, hi;
   uint32_t nopromote;
   int32_t id;
-  uint8_t family, rule, in, par, out;
+  uint8_t family, rule, in, par, out, wide, promote;
 } gems_op_info;
 
 /* The iteration space of a call, made by the core's planner: broadcast, sorted and collapsed.
@@ -53,6 +53,7 @@ typedef struct gems_call {
   void* stream; /* the framework's current stream on the device; NULL on the CPU */
   int32_t nout, nin, npar;
   int8_t compute;                 /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
+  int8_t common;                  /* pointwise: the promoted gems_dtype; set if an operand has GEMS_T_VIA */
   gems_scalar par[GEMS_MAX_PARS]; /* .d if compute is floating, else .i; families document theirs */
   gems_tensor t[GEMS_MAX_OPERANDS];
   gems_iter it;

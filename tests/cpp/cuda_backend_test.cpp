@@ -41,7 +41,8 @@ void cache_store(const char* key, const void* data, size_t size) {
 const char* source_name(int i) {  // the tree's files, as the embedded ones are named
   static const std::vector<std::string> names = [] {
     std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
-    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"})
+    for (const char* n :
+         {"lang/base.h", "lang/integers.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh"})
       v.push_back(std::string("kernels/") + n);
     for (int k = 0; k < op_count(); k++) v.push_back(op_at(k)->header);
     return v;
