@@ -47,4 +47,15 @@ int result_type(const gems_tensor* operands, int n, unsigned skip, int default_d
   return combine(dim, combine(zero, wrapped));
 }
 
+bool embeds(int from, int to) {
+  if (from == to || from == GEMS_BOOL) return true;
+  if (dtype_is_int(from)) {
+    if (to == GEMS_BOOL) return false;
+    if (dtype_is_int(to)) return dtype_size(from) < dtype_size(to);   // also uint8, in any wider integer
+    const int bits = from == GEMS_U8 ? 8 : 8 * dtype_size(from) - 1;  // a power of two fits whatever its sign
+    return bits <= (to == GEMS_BF16 ? 8 : to == GEMS_F16 ? 11 : to == GEMS_F32 ? 24 : 53);
+  }
+  return (to == GEMS_F32 && from != GEMS_F64) || to == GEMS_F64;
+}
+
 }  // namespace gems

@@ -12,4 +12,7 @@ GEMS_API int promote_types(int a, int b);
 // (torch.get_default_dtype()). ABSENT operands take no part. -1 when an operand's dtype isn't served.
 GEMS_API int result_type(const gems_tensor* operands, int n, unsigned skip, int default_dtype);
 
+// Whether `to` holds every value of `from` exactly.
+GEMS_API bool embeds(int from, int to);
+
 }  // namespace gems

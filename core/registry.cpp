@@ -34,7 +34,9 @@ enum {
    static_cast<uint8_t>(op::n::decl.dtype), \
    static_cast<uint8_t>(op::n::decl.in),    \
    static_cast<uint8_t>(op::n::decl.par),   \
-   static_cast<uint8_t>(op::n::decl.out)},
+   static_cast<uint8_t>(op::n::decl.out),   \
+   static_cast<uint8_t>(op::n::decl.wide),  \
+   static_cast<uint8_t>(op::n::decl.promote)},
 constinit const gems_op_info kOps[] = {GEMS_OPS(GEMS_ROW)};
 #undef GEMS_ROW
 }  // namespace

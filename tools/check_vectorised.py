@@ -4,7 +4,7 @@
     tools/check_vectorised.py OBJECT...     object files of the AVX-512 units (build/backends/cpu/CMakeFiles/gems_cpu_v4.dir)
 
 Counts the innermost loops with zmm registers in the disassembly (objdump) of each `pointwise_block<op::NAME, TYPE, ...>`.
-There must be one, and one more for each further choice or `known` value and for the search of `rare` arguments
+There must be one, and one more for each further choice or `known` value and for the search of `rare` or `invalid` arguments
 (kernels/simd/pointwise.h).
 Exit status 1 if a functor has fewer and SCALAR doesn't name it.
 """
@@ -57,15 +57,29 @@ def innermost_loops(body):
             yield [i for i in body if lo <= i[0] <= hi]
 
 
-def expected_loops(functor):
+def applies(text, member, kind):
+    """Whether the functor has bool `member` for this type: all, or what a requires clause names."""
+    found = re.search(rf"template <class V>([^{{;]*?)GEMS_FN bool {member}\(", text)
+    constraint = found[1].strip() if found else "none"
+    if "!gems::is_same<V, int>" in constraint:
+        return kind != "int"
+    if "gems::integer<V>" in constraint:
+        return kind in ("int", "long long")
+    return bool(found)
+
+
+def expected_loops(functor, kind):
     (path,) = ROOT.glob(f"ops/*/{functor}.op.h")
     text = path.read_text()
     if known := re.search(r"known\[\] = \{([^}]*)\}", text):
-        loops = known[1].count(",") + 2
+        values = [float(v) for v in known[1].split(",")]
+        if kind not in ("float", "double"):
+            values = [] if kind == "bool" else [v for v in values if v >= 0 and v == int(v)]
+        loops = len(values) + 1
     else:
         choices = re.search(r'\.choices = "([^"]*)"', text)
         loops = len(choices[1].split()) if choices else 1
-    return loops + (" rare(" in text)
+    return loops + (applies(text, "rare", kind) or applies(text, "invalid", kind))
 
 
 def main(paths):
@@ -75,7 +89,7 @@ def main(paths):
         for functor, kind, body in functions(path):
             loops = list(innermost_loops(body))
             vector = sum(any("zmm" in operands for _, _, operands in loop) for loop in loops)
-            expected = expected_loops(functor) if loops else 0  # none: the compiler made it a memset or memmove
+            expected = expected_loops(functor, kind) if loops else 0  # none: the compiler made it a memset or memmove
             checked += 1
             if vector >= expected:
                 continue

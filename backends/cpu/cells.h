@@ -20,8 +20,9 @@ typedef struct gems_convert_table {
   gems_convert_fn fn[GEMS_CONVERT_DTYPES][GEMS_CONVERT_DTYPES];
 } gems_convert_table;
 
-// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons).
-typedef void (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
+// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons). Null, or the
+// error that an element asks for ("ZeroDivisionError"): then some of the result may be written.
+typedef const char* (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
 
 // reduce. Accumulator slots: one a declared output in the compute type A, or with an index: slot 0 the value (A), slot 1 the index (int64).
 // The truth cell (GEMS_CELL_BOOL; any, all) works on bytes 0 and 1.

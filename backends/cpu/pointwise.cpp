@@ -1,6 +1,7 @@
 // Pointwise driver: walks the iteration space in blocks, converts and gathers what isn't dense in the compute type, and runs the
 // operator's block function. Compiled once for the baseline; the arithmetic and the conversions are per instruction set.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "backends/cpu/block.h"
@@ -22,6 +23,7 @@ enum class Mode : uint8_t { direct, convert, filled, gather };  // tiles turn a 
 struct Operand {
   char* base;
   gems_convert_fn convert;  // between memory and block type
+  gems_convert_fn via;      // from memory to the common dtype first, GEMS_T_VIA
   int64_t inner, row;       // strides in bytes
   const int64_t* outer;     // strides in elements of the dims before row and inner
   int size;                 // bytes of an element in memory
@@ -82,11 +84,19 @@ void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
 struct Buffers {
   alignas(64) char in[kMaxIn][kBlock * 8];
   alignas(64) char raw[kBlock * 8];  // gathered, before conversion
-  alignas(64) char out[kBlock * 8];  // block result
+  alignas(64) char out[kBlock * 8];  // block result; before it, inputs in the common dtype
 };
 
-// One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks).
-void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
+void convert(const Operand& o, const char* src, Buffers& b, char* dst, int64_t n) {
+  if (o.via) {
+    o.via(src, b.out, static_cast<size_t>(n));
+    src = b.out;
+  }
+  o.convert(src, dst, static_cast<size_t>(n));
+}
+
+// One block: n x rows elements starting at the given addresses (rows > 1 only for gathered blocks). Null or an error.
+const char* step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t n, int64_t rows) {
   const int64_t m = n * rows;
   const void* in[kMaxIn];
   for (int k = 0; k < w.nin; k++) {
@@ -95,13 +105,13 @@ void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t 
       case Mode::filled: in[k] = b.in[k]; break;
       case Mode::direct: in[k] = src[k]; break;
       case Mode::convert:
-        o.convert(src[k], b.in[k], static_cast<size_t>(m));
+        convert(o, src[k], b, b.in[k], m);
         in[k] = b.in[k];
         break;
       case Mode::gather:
         if (o.convert) {
           gather(o, src[k], b.raw, n, rows);
-          o.convert(b.raw, b.in[k], static_cast<size_t>(m));
+          convert(o, b.raw, b, b.in[k], m);
         } else {
           gather(o, src[k], b.in[k], n, rows);
         }
@@ -113,22 +123,23 @@ void step(const Walk& w, Buffers& b, const char* const* src, char* dst, int64_t 
   const void* result = in[0];
   if (w.block) {
     void* to = straight ? dst : b.out;
-    w.block(in, to, static_cast<size_t>(m), w.call->par);
-    if (straight) return;
+    if (const char* error = w.block(in, to, static_cast<size_t>(m), w.call->par)) return error;
+    if (straight) return nullptr;
     result = to;
   } else if (straight) {
     if (result != dst) std::memcpy(dst, result, static_cast<size_t>(m * w.out.size));
-    return;
+    return nullptr;
   }
   if (w.out.mode == Mode::direct) {
     w.out.convert(result, dst, static_cast<size_t>(m));
-    return;
+    return nullptr;
   }
   if (w.out.convert) {
     w.out.convert(result, b.raw, static_cast<size_t>(m));
     result = b.raw;
   }
   scatter(w.out, static_cast<const char*>(result), dst, n, rows);
+  return nullptr;
 }
 
 // Prepares what doesn't change over the walk.
@@ -137,7 +148,7 @@ void prefill(const Walk& w, Buffers& b, int64_t n) {
     if (w.in[k].mode == Mode::filled) fill_scalar(b.in[k], w.call->t[1 + k].imm, w.call->compute, std::min(n, kBlock));
 }
 
-void walk_dense(const Walk& w, int64_t begin, int64_t end) {
+const char* walk_dense(const Walk& w, int64_t begin, int64_t end) {
   Buffers b;
   prefill(w, b, end - begin);
   const char* src[kMaxIn];
@@ -147,8 +158,9 @@ void walk_dense(const Walk& w, int64_t begin, int64_t end) {
   for (int64_t at = begin; at < end; at += chunk) {
     const int64_t n = std::min(chunk, end - at);
     for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + at * w.in[k].size;
-    step(w, b, src, w.out.base + at * w.out.size, n, 1);
+    if (const char* error = step(w, b, src, w.out.base + at * w.out.size, n, 1)) return error;
   }
+  return nullptr;
 }
 
 // A piece of a strided walk: a tile of rows of a block of columns.
@@ -183,7 +195,7 @@ struct Piece {
   }
 };
 
-void walk_strided(const Pieces& p, int64_t begin, int64_t end) {
+const char* walk_strided(const Pieces& p, int64_t begin, int64_t end) {
   const Walk& w = p.w;
   Buffers b;
   prefill(w, b, kBlock);
@@ -217,20 +229,21 @@ void walk_strided(const Pieces& p, int64_t begin, int64_t end) {
       to += p.row_tile * pitch[k];
     }
     if (several) {
-      step(w, b, from, q.base[0], q.n, q.r1 - q.r0);
+      if (const char* error = step(w, b, from, q.base[0], q.n, q.r1 - q.r0)) return error;
       continue;
     }
     for (int64_t r = 0; r < q.r1 - q.r0; r++) {
       for (int k = 0; k < w.nin; k++) src[k] = from[k] + r * row[k];
-      step(dense, b, src, q.base[0] + r * w.out.row, q.n, 1);
+      if (const char* error = step(dense, b, src, q.base[0] + r * w.out.row, q.n, 1)) return error;
     }
   }
+  return nullptr;
 }
 
 // Every operand is dense along rows or the same all along them: whole rows, in the order of memory. What all rows share is converted
 // once (add of a row, 4096 x 4096 bfloat16: 5.9 ms (median) in tiles that convert it again, now 2.3 (minimum, busy machine)
 // on two cores of a Zen 5).
-void walk_rows(const Pieces& p, int64_t begin, int64_t end) {
+const char* walk_rows(const Pieces& p, int64_t begin, int64_t end) {
   Walk w = p.w;
   Buffers b;
   prefill(w, b, kBlock);
@@ -256,7 +269,8 @@ void walk_rows(const Pieces& p, int64_t begin, int64_t end) {
     char* to = memory;
     for (int k = 0; k < w.nin; k++) {
       if (!held[k]) continue;
-      if (q.base[1 + k] != held_of[k]) w.in[k].convert(q.base[1 + k], to, static_cast<size_t>(q.n));
+      for (int64_t i = 0; q.base[1 + k] != held_of[k] && i < q.n; i += kBlock)
+        convert(w.in[k], q.base[1 + k] + i * w.in[k].size, b, to + i * w.width, std::min(kBlock, q.n - i));
       held_of[k] = q.base[1 + k];
       q.base[1 + k] = to;
       to += p.columns * w.width;
@@ -265,15 +279,19 @@ void walk_rows(const Pieces& p, int64_t begin, int64_t end) {
       for (int64_t i = 0; i < q.n; i += chunk) {
         const char* src[kMaxIn];
         for (int k = 0; k < w.nin; k++) src[k] = q.base[1 + k] + r * w.in[k].row + i * w.in[k].inner;
-        step(w, b, src, q.base[0] + r * w.out.row + i * w.out.inner, std::min(chunk, q.n - i), 1);
+        char* dst = q.base[0] + r * w.out.row + i * w.out.inner;
+        if (const char* error = step(w, b, src, dst, std::min(chunk, q.n - i), 1)) return error;
       }
   }
+  return nullptr;
 }
 
 }  // namespace
 
+static gems_status status_of(const char* error) { return error ? failed(error) : GEMS_OK; }
+
 // Dense operands in the compute type, too few for several threads: one call of the block function, nothing to prepare.
-static bool run_at_once(const gems_call* call) {
+static bool run_at_once(const gems_call* call, gems_status& status) {
   const gems_iter& it = call->it;
   if (!it.contiguous || it.numel > kGrain) return false;
   const int compute = call->compute;
@@ -282,12 +300,12 @@ static bool run_at_once(const gems_call* call) {
   const void* in[kMaxIn];
   for (int k = 0; k < call->nin; k++) {
     const gems_tensor& t = call->t[1 + k];
-    if (t.dtype != compute || (t.flags & GEMS_T_SCALAR)) return false;
+    if (t.dtype != compute || (t.flags & (GEMS_T_SCALAR | GEMS_T_VIA))) return false;
     in[k] = t.data;
   }
   const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][0]);
   if (!block) return false;
-  block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par);
+  status = status_of(block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par));
   return true;
 }
 
@@ -295,7 +313,8 @@ gems_status run_pointwise(const gems_call* call) {
   const gems_iter& it = call->it;
   if (it.numel == 0) return GEMS_OK;
   if (call->nin > kMaxIn || call->nout != 1) return unsupported("pointwise: number of operands");
-  if (run_at_once(call)) return GEMS_OK;
+  gems_status status;
+  if (run_at_once(call, status)) return status;
   Walk w;
   w.call = call;
   w.nin = call->nin;
@@ -336,12 +355,15 @@ gems_status run_pointwise(const gems_call* call) {
   for (int k = 0; k < w.nin; k++) {
     Operand& o = w.in[k];
     if (from[k].flags & GEMS_T_SCALAR) {
-      o = Operand{nullptr, nullptr, 0, 0, nullptr, 0, Mode::filled, false};
+      o = Operand{nullptr, nullptr, nullptr, 0, 0, nullptr, 0, Mode::filled, false};
       continue;
     }
     place(o, from[k], 1 + k);
-    o.convert = from[k].dtype == block_type ? nullptr : convert_fn(from[k].dtype, block_type);
-    if (from[k].dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
+    const bool via = from[k].flags & GEMS_T_VIA;
+    const int dtype = via ? call->common : from[k].dtype;
+    o.via = via ? convert_fn(from[k].dtype, dtype) : nullptr;
+    o.convert = dtype == block_type ? nullptr : convert_fn(dtype, block_type);
+    if (dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
     if (dense || (o.inner == o.size && !several)) o.mode = o.convert ? Mode::convert : Mode::direct;
     else o.mode = Mode::gather;
     o.transposed = o.mode == Mode::gather && !several && o.row == o.size && w.rows >= 8 && o.size > 1;
@@ -349,9 +371,12 @@ gems_status run_pointwise(const gems_call* call) {
     by_rows = by_rows && (o.mode != Mode::gather || o.inner == 0);
   }
   if (dense) {
-    if (it.numel <= kGrain) walk_dense(w, 0, it.numel);
-    else parallel(it.numel, kGrain, [&](int64_t b, int64_t e) { walk_dense(w, b, e); });
-    return GEMS_OK;
+    if (it.numel <= kGrain) return status_of(walk_dense(w, 0, it.numel));
+    std::atomic<const char*> error{nullptr};
+    parallel(it.numel, kGrain, [&](int64_t b, int64_t e) {
+      if (const char* mine = walk_dense(w, b, e)) error.store(mine, std::memory_order_relaxed);
+    });
+    return status_of(error.load());
   }
   const int64_t columns = std::min(w.inner, by_rows ? kSpan : transposed ? kTile : kBlock / 2);
   const int64_t row_tile = several                         ? std::max<int64_t>(1, kBlock / w.inner)
@@ -359,9 +384,12 @@ gems_status run_pointwise(const gems_call* call) {
                                                            : kRowTile;
   const Pieces pieces{w, columns, row_tile};
   const int64_t per_piece = std::max<int64_t>(1, columns * std::min(row_tile, w.rows));
-  parallel(pieces.count(), std::max<int64_t>(1, kGrain / per_piece),
-           [&](int64_t b, int64_t e) { by_rows ? walk_rows(pieces, b, e) : walk_strided(pieces, b, e); });
-  return GEMS_OK;
+  std::atomic<const char*> error{nullptr};
+  parallel(pieces.count(), std::max<int64_t>(1, kGrain / per_piece), [&](int64_t b, int64_t e) {
+    if (const char* mine = by_rows ? walk_rows(pieces, b, e) : walk_strided(pieces, b, e))
+      error.store(mine, std::memory_order_relaxed);
+  });
+  return status_of(error.load());
 }
 
 }  // namespace gems::cpu

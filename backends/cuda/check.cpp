@@ -227,6 +227,21 @@ void check_pointwise(Run& r) {
       go(r, c, std::string(dtype_name(t.storage)) + " " + l.name);
     }
   }
+  // Operands that pass through the common dtype.
+  const int through[][2] = {
+      {GEMS_I8, GEMS_I64}, {GEMS_U8, GEMS_I8}, {GEMS_BF16, GEMS_F64}, {GEMS_F16, GEMS_I32}, {GEMS_F16, GEMS_BF16}};
+  for (const auto& [common, from] : through) {
+    if (strcmp(op->name, "maximum")) break;
+    Call c(op, dtype_is_float(common) ? GEMS_F32 : GEMS_I32);
+    c.c.common = (int8_t)common;
+    c.c.nout = 1;
+    c.c.nin = 2;
+    c.space({1 << 24}, 0);
+    c.c.it.contiguous = 1;
+    for (int k = 0; k < 3; k++) c.tensor(k, k == 2 ? from : common, {1 << 24}, {1}), c.strides(k, {1});
+    c.c.t[2].flags |= GEMS_T_VIA;
+    go(r, c, std::string(dtype_name(from)) + " through " + dtype_name(common));
+  }
   // Conversions: every storage type meets every other once in either direction.
   if (strcmp(op->name, "copy")) return;
   for (int from : {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64, GEMS_I64, GEMS_I32, GEMS_U8, GEMS_I8, GEMS_BOOL})

@@ -21,6 +21,7 @@ struct Shape {
   int variant = kContiguous, log_e = 0, dims = 1;
   uint8_t dtype[kMaxOps];  // kNumberCode for numbers
   uint8_t mode[kMaxOps] = {};
+  uint8_t via = 0, common = 0;  // bit k: operand k passes through the dtype `common`
 };
 
 // A same-dtype copy moves bits: no NaN changes its payload, and dtypes of one size share a kernel.
@@ -38,6 +39,7 @@ KernelKey key_of(const gems_call* c, int compute, const Shape& s) {
     k.w[1] |= (uint64_t)s.dtype[i] << (8 * i);
     k.w[2] |= (uint64_t)s.mode[i] << (2 * i);
   }
+  k.w[2] |= (uint64_t)s.via << 16 | (uint64_t)s.common << 24;
   return k;
 }
 
@@ -65,9 +67,13 @@ __attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int 
   const auto num = [](int x) { return std::to_string(x); };
   KernelSource src;
   const std::string n = num(1 + c->nin), p = num(c->op->par), e = num(1 << s.log_e), u = num(unroll(s, c->nin)), d = num(s.dims);
-  std::string types = std::string(cuda_type(s.dtype[0]));
+  const auto memory = [&](int i) -> std::string {
+    const std::string t = cuda_type(s.dtype[i]);
+    return s.via >> i & 1 ? std::string("gems::simt::Via<") + cuda_type(s.common) + ", " + t + ">" : t;
+  };
+  std::string types = cuda_type(s.dtype[0]);
   for (int i = 1; i <= c->nin; i++) {
-    const std::string t = s.dtype[i] == kNumberCode ? "gems::simt::Number" : cuda_type(s.dtype[i]);
+    const std::string t = s.dtype[i] == kNumberCode ? "gems::simt::Number" : memory(i);
     types += ", gems::simt::In<" + t + ", " + num(s.mode[i]) + ">";
   }
   src.headers = "#include \"kernels/simt/pointwise.cuh\"\n#include \"" + std::string(c->op->header) + "\"\n";
@@ -268,6 +274,7 @@ gems_status run_pointwise(const gems_call* c) {
     if (t.device_type != GEMS_CUDA || t.device_index != c->t[0].device_index) return unsupported("operands on different devices");
     if (!dtype_is_served(t.dtype)) return unsupported("dtype");
     s.dtype[i] = bits ? kBits[kLogSize.of[t.dtype]] : (uint8_t)t.dtype;
+    if (t.flags & GEMS_T_VIA) s.via |= (uint8_t)(1 << i), s.common = (uint8_t)c->common;
   }
   if (bits) compute = s.dtype[0];
   if (c->it.contiguous) return run_contiguous(c, dev, compute, s);

@@ -46,19 +46,25 @@ static bool settle_operands(gems_call& call, const at::Tensor* const* tensors) {
 }
 
 bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems_tensor* pars, const at::Tensor* given,
-                   bool inplace, at::Tensor& result) {
+                   bool inplace, at::Tensor& result, bool generated) {
   if (!settle_operands(call, tensors)) return false;
   PointwiseOptions opt;
   opt.default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (given) opt.out_dtype = static_cast<int>(given->scalar_type());
+  opt.pars = pars;
   OutMeta meta;
+  // Some operators convert into an out= of another dtype, by way of the result's, and some refuse it: torch knows.
+  opt.same_dtype = given && !inplace && (generated || op_rule(call.op) != rule::boolean);
   if (plan_pointwise(call, opt, meta) != Plan::ok) return false;
   for (int i = 0; i < call.npar; i++) {
     const gems_tensor& p = pars[i];
+    const bool promoted = call.op->promote >> i & 1;
     // "For integral input tensors, argument alpha must not be a floating point number" and the like: torch says it
     if (!dtype_is_float(call.compute) && p.dtype == GEMS_F64) return false;
-    if (p.dtype == GEMS_BOOL && (p.flags & GEMS_T_WRAPPED) && call.compute != GEMS_BOOL) return false;
-    call.par[i] = convert_scalar(p.imm, p.dtype, call.compute, -1);
+    if (p.dtype == GEMS_BOOL && (p.flags & GEMS_T_WRAPPED) && call.compute != GEMS_BOOL && !promoted) return false;
+    if (promoted && dtype_is_int(call.common) && p.imm.i < 0) return false;
+    if (!holds(p.imm, p.dtype, call.common)) return false;
+    call.par[i] = convert_scalar(p.imm, p.dtype, call.compute, dtype_is_int(call.common) || promoted ? int{call.common} : -1);
   }
   const bool on_cpu = call.t[0].device_type == GEMS_CPU;  // whose tensors have no device index
   const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), on_cpu ? -1 : call.t[0].device_index);
@@ -114,7 +120,7 @@ bool handle_pointwise(Row& r, torch::jit::Stack& st) {
       if (at < 0) return false;
       p.dtype = GEMS_I64;
       p.imm.i = at;
-    } else if (v.isBool()) {
+    } else if (v.isBool() && !(call.op->promote >> i & 1)) {
       p.dtype = GEMS_I64;
       p.imm.i = v.toBool();
     } else if (!number(v.toScalar(), p)) {
@@ -123,7 +129,7 @@ bool handle_pointwise(Row& r, torch::jit::Stack& st) {
   }
   const at::Tensor* given = r.inplace ? &a[0].toTensor() : r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
   at::Tensor result;
-  if (!run_pointwise(call, tensors, pars, given, r.inplace, result)) return false;
+  if (!run_pointwise(call, tensors, pars, given, r.inplace, result, r.generated)) return false;
   finish(r, st, given ? at::Tensor(*given) : std::move(result));
   return true;
 }

@@ -7,8 +7,9 @@
 namespace gems::torch_binding {
 
 // call.op/nout/nin/npar and number operands call.t[1+k] are set; tensors[k] is operand k or null; pars[i] hold .dtype/.imm/.flags.
-// `given`: the in-place or out= tensor. Otherwise `result` is allocated. false: nothing was written, run the native kernel.
+// `given`: the in-place or out= tensor; `generated`: see Row. Otherwise `result` is allocated.
+// false: nothing was written, run the native kernel.
 bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems_tensor* pars, const at::Tensor* given,
-                   bool inplace, at::Tensor& result);
+                   bool inplace, at::Tensor& result, bool generated = false);
 
 }  // namespace gems::torch_binding

@@ -45,7 +45,8 @@ struct Row {
   // arguments, by position in the schema; -1 = not there
   int nargs = 0, nrets = 0;
   bool inplace = false;
-  int nouts = 0;  // out= arguments
+  int nouts = 0;           // out= arguments
+  bool generated = false;  // an out= overload that torch made from the functional one: it refuses outputs of another dtype
   int8_t outs[kMaxOuts] = {-1, -1, -1};
   int8_t operand[kMaxOperands] = {-1, -1, -1, -1};
   int8_t par[kMaxPars] = {-1, -1, -1, -1};

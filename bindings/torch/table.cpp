@@ -1,4 +1,6 @@
 // Builds the table of served overloads from the operator declarations and the schemas of the torch that is running.
+#include <ATen/core/enum_tag.h>
+
 #include <algorithm>
 #include <cstring>
 #include <sstream>
@@ -99,6 +101,7 @@ void build_rows(bool with_custom) {
       r->ns = ns;
       r->handle = new c10::OperatorHandle(*handle);
       r->handler = handler;
+      r->generated = handle->hasTag(at::Tag::generated);
       const bool composite = handle->hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd);
       r->implicit[kOnCpu] = composite && !handle->hasKernelForDispatchKey(c10::DispatchKey::CPU);
       r->implicit[kOnCuda] = composite && !handle->hasKernelForDispatchKey(c10::DispatchKey::CUDA);

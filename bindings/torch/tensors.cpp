@@ -4,6 +4,8 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
+#include <cstring>
+
 #include "bindings/torch/allocator.h"
 #include "core/backend.h"
 #include "core/plan/iter.h"
@@ -163,6 +165,7 @@ std::string text_of(c10::IntArrayRef sizes) {
 bool done(gems_status s, const gems_call& call) {
   if (s == GEMS_OK) return true;
   if (s == GEMS_UNSUPPORTED) return false;
+  TORCH_CHECK(std::strcmp(last_error(), "ZeroDivisionError") != 0, last_error());  // torch's own words
   std::string text = std::string("flag_gems: ") + call.op->name + " failed: " + last_error() + " (operands:";
   for (int k = call.nout; k < call.nout + call.nin; k++) {
     const gems_tensor& t = call.t[k];

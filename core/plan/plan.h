@@ -28,8 +28,10 @@ GEMS_API const char* plan_reason();  // of this thread
 Plan unsupported_plan(const char* reason);
 
 struct PointwiseOptions {
-  int default_dtype = GEMS_F32;  // of Python floats and of integers under rule::to_float
-  int out_dtype = -1;            // dtype of a given output (in-place, out=), -1: allocate
+  int default_dtype = GEMS_F32;       // of Python floats and of integers under rule::to_float
+  int out_dtype = -1;                 // dtype of a given output (in-place, out=), -1: allocate
+  bool same_dtype = false;            // the given output must have the result's dtype
+  const gems_tensor* pars = nullptr;  // the parameters as numbers, for operators that promote some
 };
 // Resolves compute type, result dtype, scalar operands and the broadcast shape with TensorIterator's output layout.
 GEMS_API Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out);
@@ -37,8 +39,10 @@ GEMS_API Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMe
 GEMS_API Plan build_pointwise(gems_call& call);
 // The compute type of an operator for a common dtype: GEMS_F32, F64, I64, I32, BOOL; -1 if the operator doesn't declare it.
 GEMS_API int compute_type(const gems_op_info* op, int common);
-// Converts a number to the compute type's union member. `via`: round through this dtype first (torch casts a number to the
-// common dtype before comparing), -1 = directly.
+// Whether torch converts a number of the caller's program to this dtype: it raises for numbers that don't fit.
+GEMS_API bool holds(gems_scalar v, int from_dtype, int dtype);
+// Converts a number to the compute type's union member. `via`: round through this dtype first (torch casts most numbers to the
+// common dtype), -1 = directly.
 GEMS_API gems_scalar convert_scalar(gems_scalar v, int from_dtype, int compute, int via);
 
 struct Reduction {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/plan/iter.h"
@@ -34,6 +35,20 @@ int compute_type(const gems_op_info* op, int common) {
   if (common == GEMS_BOOL && op_family(op) == family::pointwise) return -1;  // torch refuses neg, sub, abs ... of bools
   if (dtype_size(common) <= 4 && common != GEMS_BOOL && declares(types, 'i')) return GEMS_I32;
   return declares(types, 'l') ? GEMS_I64 : -1;
+}
+
+bool holds(gems_scalar v, int from, int dtype) {
+  const double d = dtype_is_float(from) ? v.d : static_cast<double>(v.i);
+  if (dtype_is_float(dtype)) {
+    const double most = dtype == GEMS_F16    ? 65504.
+                        : dtype == GEMS_BF16 ? 0x1.fep127
+                        : dtype == GEMS_F32  ? 0x1.fffffep127
+                                             : HUGE_VAL;
+    return !(std::abs(d) > most) || std::abs(d) == HUGE_VAL;  // NaN and infinities fit
+  }
+  if (dtype == GEMS_BOOL || (dtype == GEMS_I64 && !dtype_is_float(from))) return true;
+  const double half = static_cast<double>(uint64_t{1} << (8 * dtype_size(dtype) - 1));
+  return dtype == GEMS_U8 ? d >= -255 && d <= 255 : d >= -half && d < half;  // of uint8 negative numbers wrap
 }
 
 gems_scalar convert_scalar(gems_scalar v, int from, int compute, int via) {
@@ -96,7 +111,15 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
     common = in[0].dtype;
     bool one = !(in[0].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) && !(op->nopromote & 1u) && dtype_is_served(common);
     for (int k = 1; one && k < nin; k++) one = in[k].dtype == common && !(in[k].flags & GEMS_T_ABSENT);
-    if (!one) {
+    if (op->promote && opt.pars) {
+      gems_tensor all[GEMS_MAX_OPERANDS];
+      int n = 0;
+      for (int k = 0; k < nin; k++) all[n++] = in[k];
+      for (int i = 0; i < op->par; i++)
+        if (op->promote >> i & 1) all[n++] = opt.pars[i];
+      common = result_type(all, n, op->nopromote, opt.default_dtype);
+      if (common < 0) return unsupported_plan("dtype");
+    } else if (!one) {
       common = result_type(in, nin, op->nopromote, opt.default_dtype);
       if (common < 0) return unsupported_plan("dtype");
       for (int k = 0; k < nin; k++)
@@ -107,12 +130,13 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
   const int compute = compute_type(op, common);
   if (compute < 0) return unsupported_plan("compute type not declared");
   call.compute = static_cast<int8_t>(compute);
+  call.common = static_cast<int8_t>(common);
   out.dtype = ru == rule::boolean ? int{GEMS_BOOL} : common;
   if (opt.out_dtype >= 0) {
     // torch.can_cast(result, out): never to a lower category
     auto cat = [](int d) { return d == GEMS_BOOL ? 0 : dtype_is_int(d) ? 1 : dtype_is_float(d) ? 2 : 3; };
     if (!dtype_is_served(opt.out_dtype)) return unsupported_plan("dtype of out");
-    if (cat(out.dtype) > cat(opt.out_dtype)) return Plan::shape_mismatch;
+    if (cat(out.dtype) > cat(opt.out_dtype) || (opt.same_dtype && out.dtype != opt.out_dtype)) return Plan::shape_mismatch;
     out.dtype = opt.out_dtype;
   }
 
@@ -120,24 +144,24 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
     for (int k = 0; k < nin; k++)
       if (in[k].dtype == GEMS_BOOL) return Plan::shape_mismatch;
 
-  // 2. numbers. Comparisons and selections see the number as memory of the common dtype would hold it (256 == uint8 0 in torch);
-  // arithmetic takes it in the compute type.
-  const int via = ru == rule::boolean || ru == rule::first ? common : -1;
+  // 2. numbers: as memory of the common dtype would hold them (256 == uint8 0 in torch), but see decl::wide. One that doesn't fit
+  // is wrapped by some operators and refused by others.
+  const int wide = dtype_is_float(common) ? (call.t[0].device_type == GEMS_CPU ? op->wide : op->wide >> 4) : 0;
   const gems_tensor* lead = nullptr;  // the first operand with memory: shape and layout of the simple cases
   bool simple = true;
   for (int k = 0; k < nin; k++) {
     gems_tensor& t = in[k];
     if (t.flags & GEMS_T_SCALAR) {
-      // A 0-d tensor is cast to an integer common dtype before anything else (it wraps), and to a floating one by the operators with
-      // an integer form and a factor (add, sub); the others take it in the compute type, as they do numbers.
-      const bool cast =
-          !(t.flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) &&
-          (!dtype_is_float(common) || (op->par > 0 && declares(op->types, 'l') && call.t[0].device_type == GEMS_CPU));
-      t.imm = convert_scalar(t.imm, t.dtype, compute, op->nopromote >> k & 1u ? -1 : cast ? common : via);
+      const bool free = t.flags & GEMS_T_ABSENT || op->nopromote >> k & 1u;
+      const bool strict = ru == rule::first || (ru != rule::boolean && t.flags & GEMS_T_WRAPPED);
+      if (!free && strict && !holds(t.imm, t.dtype, common)) return unsupported_plan("a number that the common dtype can't hold");
+      t.imm = convert_scalar(t.imm, t.dtype, compute, free || wide >> k & 1 ? -1 : common);
     } else if (!(t.flags & GEMS_T_ABSENT)) {
       if (!lead) lead = &t;
       else if (simple) simple = same_shape(*lead, t);
       if (t.ndim > kMaxRank) return unsupported_plan("rank");
+      // int8 computes in int32, but 300 of a 0-d int64 is 44 for torch; 257 of an int32 beside a bfloat16 is 256
+      if (t.dtype != common && common != compute && !(op->nopromote >> k & 1u) && !embeds(t.dtype, common)) t.flags |= GEMS_T_VIA;
     }
   }
   if (!lead) return unsupported_plan("no tensor operand");

@@ -34,6 +34,12 @@ struct decl {
   int par = 0;  // further numbers of the schema, passed to the functor after the operands
   int out = 1;
   unsigned nopromote = 0;  // bit k: operand k takes no part in type promotion (the condition of where)
+  // Numbers beside 16-bit floating point are rounded to it like tensors, but torch's kernels keep some in the compute type: bit k:
+  // operand k on the CPU, bit 4 + k: on a GPU.
+  unsigned wide = 0;
+  // Bit i: parameter i takes part in type promotion (the exponent of pow). With an integer result it must be one of that dtype from 0
+  // on: others are torch's errors.
+  unsigned promote = 0;
   const char* types =
       "fd";  // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
   const char* choices = "";  // a str argument becomes its position in this blank-separated list ("none tanh")

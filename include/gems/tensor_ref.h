@@ -14,7 +14,8 @@ enum gems_tensor_flags {
   GEMS_T_SCALAR = 1,      // no memory: the value is in `imm` (numbers in the caller's program)
   GEMS_T_WRAPPED = 2,     // takes part in type promotion as a number does (torch: wrapped number)
   GEMS_T_CONTIGUOUS = 4,  // row-major without gaps; set by whoever fills the struct
-  GEMS_T_ABSENT = 8       // an optional argument that was not given
+  GEMS_T_ABSENT = 8,      // an optional argument that was not given
+  GEMS_T_VIA = 16         // pointwise: an input that is converted to the call's common dtype before the compute type
 };
 
 typedef union gems_scalar {

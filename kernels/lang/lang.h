@@ -2,4 +2,5 @@
 #pragma once
 #include "gems/op.h"
 #include "kernels/lang/base.h"
+#include "kernels/lang/integers.h"
 #include "kernels/lang/math.h"

@@ -1,12 +1,16 @@
 // Pointwise skeleton for CPUs: a dense block in the compute type. The driver converts blocks of other dtypes and walks strides.
 // Included by generated units inside an unnamed namespace.
 //
-// A functor may state two things beside operator() that only a CPU's vectoriser needs:
+// A functor may state three things beside operator() that only a CPU needs:
 //   static constexpr double known[] = {...};   values of the first parameter that get a loop of their own, with the parameter a
 //       constant, so that a branch on it is gone before the vectoriser looks; `general(x..., par...)` serves all other values.
-//       Operators with `choices` have one loop for each choice without saying anything.
+//       Computing integers, only those from 0 on that are whole. Operators with `choices` have one loop for each choice without
+//       saying anything.
 //   bool rare(x..., par...), V slow(x..., par...);   arguments that the branch-free form doesn't cover (sin of 1e20). A piece of a
 //       block with such an element goes through `slow`, one element after the other.
+//   bool invalid(x..., par...), static constexpr const char* error;   arguments for which torch's CPU kernels raise this error. The
+//       block ends before the piece with such an element.
+// All three may be constrained to some types.
 #pragma once
 
 template <class T> GEMS_FN T par_as(gems_scalar s) {
@@ -62,15 +66,23 @@ template <class F, int C> constexpr double known_value() {
   else return C;
 }
 
+template <class F, class T, int C> constexpr bool known_applies() {
+  if constexpr (!has_known<F> || gems::is_float<T>) return true;
+  else if constexpr (gems::is_same<T, bool> || known_value<F, C>() < 0) return false;
+  else return (double)(T)known_value<F, C>() == known_value<F, C>();
+}
+
 // Loops of their own for known values of the first parameter, from C on.
 template <class F, class T, int I, int P, int C = 0>
 GEMS_FN void pointwise_known(const void* const* in, void* out, size_t begin, size_t end, const gems_scalar* par) {
   if constexpr (C < known_count<F>()) {
-    static_assert(P == 1 && gems::is_float<T>);
-    constexpr T value = (T)known_value<F, C>();
-    if (par_as<T>(par[0]) == value)
-      pointwise_loop<T, I>(in, out, begin, end, [](auto... x) GEMS_LAMBDA_INLINE { return F()(x..., value); });
-    else pointwise_known<F, T, I, P, C + 1>(in, out, begin, end, par);
+    static_assert(P == 1);
+    if constexpr (known_applies<F, T, C>()) {
+      constexpr T value = (T)known_value<F, C>();
+      if (par_as<T>(par[0]) == value)
+        return pointwise_loop<T, I>(in, out, begin, end, [](auto... x) GEMS_LAMBDA_INLINE { return F()(x..., value); });
+    }
+    pointwise_known<F, T, I, P, C + 1>(in, out, begin, end, par);
   } else if constexpr (has_known<F>) {
     pointwise_loop<T, I>(in, out, begin, end,
                          with_pars<P, T>(par, [](auto... x) GEMS_LAMBDA_INLINE { return F().general(x...); }));
@@ -85,29 +97,59 @@ template <class F, class... V>
 concept has_rare = requires(F f, V... x) {
   f.rare(x...);
 };
-template <class F, class T, int N, class... V> constexpr bool covers_all() {
-  if constexpr (N == 0) return !has_rare<F, V...>;
-  else return covers_all<F, T, N - 1, V..., T>();
+template <class F, class... V>
+concept has_invalid = requires(F f, V... x) {
+  f.invalid(x...);
+};
+template <class F, class T, int N, class... V> constexpr bool with_rare() {
+  if constexpr (N == 0) return has_rare<F, V...>;
+  else return with_rare<F, T, N - 1, V..., T>();
+}
+template <class F, class T, int N, class... V> constexpr bool with_invalid() {
+  if constexpr (N == 0) return has_invalid<F, V...>;
+  else return with_invalid<F, T, N - 1, V..., T>();
+}
+template <int SIZE> struct flags_of { typedef unsigned char type; };  // as wide as the elements: no narrowing in the loop
+template <> struct flags_of<4> { typedef gems::u32 type; };
+template <> struct flags_of<8> { typedef gems::u64 type; };
+// f(element) of all elements of a piece, or'ed.
+template <class T, int I, class G> GEMS_FN int pointwise_find(const void* const* in, size_t begin, size_t end, G f) {
+  typedef typename flags_of<sizeof(T)>::type Flags;
+  Flags found = 0;
+  for (size_t k = begin; k < end; k++) found |= (Flags)pointwise_at<T, I>(in, k, f);
+  return (int)found;
 }
 
+// Null, or the error that an element asks for.
 template <class F, class T, int I, int P>
-__attribute__((flatten)) static void pointwise_block(const void* const* in, void* out, size_t n, const gems_scalar* par) {
-  if constexpr (covers_all<F, T, I + P>()) {
+__attribute__((flatten)) static const char* pointwise_block(const void* const* in, void* out, size_t n, const gems_scalar* par) {
+  constexpr bool rare = with_rare<F, T, I + P>(), invalid = with_invalid<F, T, I + P>();
+  if constexpr (!rare && !invalid) {
     pointwise_known<F, T, I, P>(in, out, 0, n, par);
   } else {
     // Pieces are looked through before they are computed: `out` may be one of the inputs.
     constexpr size_t piece = 512;
-    const auto rare = with_pars<P, T>(par, [](auto... x) GEMS_LAMBDA_INLINE { return F().rare(x...); });
-    const auto slow = with_pars<P, T>(par, [](auto... x) { return F().slow(x...); });
+    const auto look = with_pars<P, T>(par, [](auto... x) GEMS_LAMBDA_INLINE {
+      int flags = 0;
+      if constexpr (rare) flags |= F().rare(x...) ? 1 : 0;
+      if constexpr (invalid) flags |= F().invalid(x...) ? 2 : 0;
+      return flags;
+    });
     for (size_t begin = 0; begin < n; begin += piece) {
       const size_t end = n - begin < piece ? n : begin + piece;
-      gems::bits_t<T> found = 0;
-      for (size_t k = begin; k < end; k++) found |= pointwise_at<T, I>(in, k, rare) ? 1 : 0;
-      if (found) [[unlikely]]
-        pointwise_loop<T, I>(in, out, begin, end, slow);
-      else pointwise_known<F, T, I, P>(in, out, begin, end, par);
+      const int found = pointwise_find<T, I>(in, begin, end, look);
+      if constexpr (invalid)
+        if (found & 2) [[unlikely]]
+          return F::error;
+      if constexpr (rare)
+        if (found) [[unlikely]] {
+          pointwise_loop<T, I>(in, out, begin, end, with_pars<P, T>(par, [](auto... x) { return F().slow(x...); }));
+          continue;
+        }
+      pointwise_known<F, T, I, P>(in, out, begin, end, par);
     }
   }
+  return nullptr;
 }
 
 template <class F> constexpr gems_cpu_cells pointwise_cells() {

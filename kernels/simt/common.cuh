@@ -10,6 +10,17 @@ template <class T> struct stored { typedef T type; };
 template <> struct stored<bool> { typedef unsigned char type; };
 template <class T> using stored_t = typename stored<T>::type;
 
+// As an input's dtype: S, whose values pass through V on the way to the compute type (int8 beside a 0-d int64 of 300).
+template <class V, class S> struct Via { typename stored<S>::type raw; };
+template <class V, class S> struct stored<Via<V, S>> { typedef typename stored<S>::type type; };
+template <class T> struct via_of;
+template <class V, class S> struct via_of<Via<V, S>> {
+  typedef V value;
+  typedef S memory;
+};
+template <class T> inline constexpr bool is_via = false;
+template <class V, class S> inline constexpr bool is_via<Via<V, S>> = true;
+
 // N adjacent elements that move in one access of up to 16 bytes.
 template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vec { stored_t<T> v[N]; };
 
@@ -22,13 +33,18 @@ template <class T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16
 };
 
 // An element in the compute type, and back as torch converts: a float that becomes uint8 goes through int64 (-1.0 is 255).
-template <class C, class T> GEMS_FN C load_as(stored_t<T> x) {
-  if constexpr (is_same<T, bool>) return to<C>(x != 0);
-  else return to<C>(x);
-}
 template <class T, class C> GEMS_FN stored_t<T> store_as(C x) {
   if constexpr (is_same<T, unsigned char> && is_float<C>) return (unsigned char)(i64)x;
   else return (stored_t<T>)to<T>(x);
+}
+template <class C, class T> GEMS_FN C load_as(stored_t<T> x) {
+  if constexpr (is_via<T>) {
+    typedef typename via_of<T>::value V;
+    typedef typename via_of<T>::memory M;
+    typedef typename acc<M>::type A;  // holds every value of M
+    return load_as<C, V>(store_as<V>(load_as<A, M>(x)));
+  } else if constexpr (is_same<T, bool>) return to<C>(x != 0);
+  else return to<C>(x);
 }
 // Element i of a vector. bf16 from the word that holds it: one instruction, where the upper half alone would take two.
 template <class C, class T, int N> GEMS_FN C element(const Vec<T, N>& x, int i) {

@@ -5,6 +5,7 @@ struct rsub {
                                        "rsub.Scalar_out=rsub_scalar_out",
                                    .in = 2,
                                    .par = 1,
+                                   .wide = 0x30,
                                    .types = "fdli!",
                                    .doc = "other - alpha * self"};
   template <class V> GEMS_FN V operator()(V x, V y, V alpha) const { return y - alpha * x; }

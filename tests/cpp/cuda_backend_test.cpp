@@ -56,8 +56,8 @@ void cache_end(const char* key) {
 const char* source_name(int i) {  // the tree's files, as the embedded ones are named
   static const std::vector<std::string> names = [] {
     std::vector<std::string> v{"gems/op.h", "gems/dtype.h"};
-    for (const char* n : {"lang/base.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh", "simt/team.cuh",
-                          "simt/team_args.cuh", "simt/reduce.cuh"})
+    for (const char* n : {"lang/base.h", "lang/integers.h", "lang/lang.h", "lang/math.h", "simt/common.cuh", "simt/pointwise.cuh",
+                          "simt/team.cuh", "simt/team_args.cuh", "simt/reduce.cuh"})
       v.push_back(std::string("kernels/") + n);
     for (int k = 0; k < op_count(); k++) v.push_back(op_at(k)->header);
     return v;

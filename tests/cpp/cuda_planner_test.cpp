@@ -411,6 +411,82 @@ TEST(CudaPointwise, Conversions) {
   check("copy", GEMS_F32, tensor(GEMS_U8, {5}), {minus}, same, "");  // torch: -1.0 becomes 255
 }
 
+// Plans and runs `op` as a binding does: the values of the result.
+std::vector<double> planned(const char* op, std::vector<Tensor> in, const char* expect_body = "") {
+  gems_call c{};
+  c.op = op_find(op);
+  c.nout = 1;
+  c.nin = (int)in.size();
+  c.npar = c.op->par;
+  for (int i = 0; i < c.npar; i++) c.par[i].i = 1;  // integer computation only
+  c.t[0].device_type = GEMS_CUDA;
+  for (size_t k = 0; k < in.size(); k++) c.t[1 + k] = in[k].view();
+  PointwiseOptions options;
+  OutMeta meta;
+  EXPECT_EQ(plan_pointwise(c, options, meta), Plan::ok) << plan_reason();
+  Tensor out = tensor(meta.dtype, Ints(meta.sizes, meta.sizes + meta.ndim));
+  c.t[0] = out.view();
+  EXPECT_EQ(build_pointwise(c), Plan::ok) << plan_reason();
+  g_last_body.clear();
+  EXPECT_EQ(run_pointwise(&c), GEMS_OK) << g_reason;
+  EXPECT_NE(g_last_body.find(expect_body), std::string::npos) << g_last_body;
+  std::vector<double> r;
+  for (int64_t i = 0; i < count(out.sizes); i++) r.push_back(load(out.dtype, out.at(i)));
+  return r;
+}
+Tensor values(int dtype, Ints sizes, std::vector<double> v) {
+  Tensor t = tensor(dtype, sizes);
+  for (size_t i = 0; i < v.size(); i++) store(dtype, t.at((int64_t)i), v[i]);
+  return t;
+}
+
+// torch converts every operand to the common dtype before it computes; our compute types are wider.
+TEST(CudaPointwise, OperandsPassThroughTheCommonDtype) {
+  typedef std::vector<double> V;
+  // 0-d operands take no part in promotion: int8 -3 is 253 in uint8, int64 300 is 44 in int8.
+  EXPECT_EQ(planned("maximum", {values(GEMS_U8, {3}, {1, 2, 254}), values(GEMS_I8, {}, {-3})}), (V{253, 253, 254}));
+  EXPECT_EQ(planned("maximum", {values(GEMS_I8, {}, {-3}), values(GEMS_U8, {3}, {1, 2, 254})}), (V{253, 253, 254}));
+  EXPECT_EQ(planned("maximum", {values(GEMS_I8, {3}, {1, 50, -4}), values(GEMS_I64, {}, {300})}), (V{44, 50, 44}));
+  EXPECT_EQ(planned("maximum", {values(GEMS_I8, {2}, {1, -100}), values(GEMS_U8, {}, {200})}), (V{1, -56}));
+  EXPECT_EQ(planned("eq", {values(GEMS_I8, {3}, {44, 50, -4}), values(GEMS_I64, {}, {300})}), (V{1, 0, 0}));
+  EXPECT_EQ(planned("clamp", {values(GEMS_U8, {3}, {1, 2, 254}), values(GEMS_I8, {}, {-3}), values(GEMS_I16, {}, {510})}),
+            (V{253, 253, 254}));
+  // Floating point: rounded first, whatever the operand was.
+  EXPECT_EQ(planned("eq", {values(GEMS_BF16, {2}, {1, 1.0078125}), values(GEMS_F32, {}, {1.00390625})}), (V{1, 0}));
+  EXPECT_EQ(planned("eq", {values(GEMS_BF16, {2}, {256, 258}), values(GEMS_I32, {2}, {257, 257})}), (V{1, 0}));
+  EXPECT_EQ(planned("eq", {values(GEMS_F16, {2}, {4096, 4100}), values(GEMS_I64, {2}, {4097, 4097})}), (V{1, 0}));
+  EXPECT_EQ(planned("eq", {values(GEMS_F16, {1}, {INFINITY}), values(GEMS_BF16, {}, {131072})}), (V{1}));
+  EXPECT_EQ(planned("where", {values(GEMS_BOOL, {2}, {1, 0}), values(GEMS_F16, {2}, {3, 3}), values(GEMS_I64, {}, {70000})}),
+            (V{3, INFINITY}));
+  // What the common dtype holds exactly needs no detour, and the skeletons stay the same.
+  EXPECT_EQ(planned("mul", {values(GEMS_BF16, {2}, {3, 2}), values(GEMS_U8, {2}, {255, 1})}, "bf16, gems::simt::In<gems::bf16"),
+            (V{764, 2}));
+}
+
+// The same in every skeleton, with vectors and tails.
+TEST(CudaPointwise, ConversionThroughTheCommonDtypeInEverySkeleton) {
+  const auto wrapped = [](double v) { return (double)(int8_t)(int64_t)v; };
+  for (const Ints& sizes : {Ints{1003}, Ints{16, 40}, Ints{33, 37}}) {
+    Tensor x = tensor(GEMS_I8, sizes), y = values(GEMS_I64, {}, {300});
+    if (sizes.size() == 2) {
+      x = tensor(GEMS_I8, sizes, {1, sizes[0]});
+      Tensor z = tensor(GEMS_I8, sizes);
+      const auto got = planned("where", {tensor(GEMS_BOOL, sizes), x, y});
+      ASSERT_EQ(got.size(), (size_t)count(sizes));
+      const auto sum = planned("addcmul", {z, x, y});
+      for (int64_t i = 0; i < count(sizes); i++)
+        ASSERT_EQ(sum[i], wrapped(load(GEMS_I8, z.at(offset_of(z, sizes, i))) + load(GEMS_I8, x.at(offset_of(x, sizes, i))) * 44))
+            << i;
+      Tensor ones = tensor(GEMS_I32, sizes, {1, sizes[0]}), rounded = tensor(GEMS_BF16, sizes);
+      for (int64_t i = 0; i < count(sizes); i++) store(GEMS_I32, ones.at(i), 257), store(GEMS_BF16, rounded.at(i), 256);
+      EXPECT_EQ(planned("eq", {rounded, ones}), std::vector<double>(count(sizes), 1));
+      continue;
+    }
+    const auto got = planned("maximum", {x, y});
+    for (int64_t i = 0; i < count(sizes); i++) ASSERT_EQ(got[i], std::max(44., load(GEMS_I8, x.at(i)))) << i;
+  }
+}
+
 TEST(CudaPointwise, SameDtypeCopyKeepsBits) {
   Tensor x = tensor(GEMS_F32, {16}), out = tensor(GEMS_F32, {16});
   const uint32_t nan = 0x7f812345;  // a signalling NaN with a payload

@@ -50,8 +50,16 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
         for m in (33, 5, 96, 128)
     ],
     ("linear", "(4, 0, 5)*", "*", "*", "nothing to multiply"),
-    *[(op, "(4, 0, 5)*", "*int*", "cuda", "torch multiplies no integers on CUDA; it refuses only where there is something to multiply")
-      for op in ("mm*", "addmm*", "bmm*", "baddbmm*", "mv*")],
+    *[
+        (
+            op,
+            "(4, 0, 5)*",
+            "*int*",
+            "cuda",
+            "torch multiplies no integers on CUDA; it refuses only where there is something to multiply",
+        )
+        for op in ("mm*", "addmm*", "bmm*", "baddbmm*", "mv*")
+    ],
     ("m[ai][xn].unary_out", "no rows", "*", "*", "nothing to compute"),
     ("m[ai][xn].unary_out", "empty rows", "*", "*", "nothing to compute"),
     ("native_layer_norm_backward", "(*) (*) sliced *", "*", "*", "rows with gaps"),
@@ -79,12 +87,30 @@ ROUNDED: list[tuple[str, str, str, str, str]] = [
 ]
 # Calls whose native result is wrong; ours must differ from it, or the entry is stale.
 NATIVE_WRONG: list[tuple[str, str, str, str, str]] = [
-    ("clamp_m[ai][xn]_.Tensor", "with int8", "uint8", "cuda", "native computes in uint8 what promotes to int16 (on the CPU it does)"),
+    (
+        "clamp_m[ai][xn]_.Tensor",
+        "with int8",
+        "uint8",
+        "cuda",
+        "native computes in uint8 what promotes to int16 (on the CPU it does)",
+    ),
 ]
 
 
 # float32 tolerances (rel, abs) of pointwise operators whose formula cancels: the native kernels err as much.
-TOLERANCE = {"addcmul": (1e-6, 1e-6), "addcdiv": (1e-6, 1e-6), "gelu": (1e-6, 1e-6), "gelu_backward": (1e-6, 1e-5), "silu_backward": (1e-6, 1e-6)}
+TOLERANCE = {
+    "addcmul": (1e-6, 1e-6),
+    "addcdiv": (1e-6, 1e-6),
+    "gelu": (1e-6, 1e-6),
+    "gelu_backward": (1e-6, 1e-5),
+    "silu_backward": (1e-6, 1e-6),
+}
+
+# Dtypes of out= that are further than the result's.
+WIDER = {
+    torch.uint8: torch.int64, torch.int8: torch.int32, torch.int16: torch.float32, torch.int32: torch.int64,
+    torch.float16: torch.float32, torch.bfloat16: torch.float64, torch.float32: torch.float64,
+}  # fmt: skip
 
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
@@ -149,9 +175,10 @@ class Case:
             return 0
         return 2
 
-    def number_choices(self, name, dtype):
+    def number_choices(self, name, dtype, device="cpu"):
         """Further values, each in a sample of its own."""
         real = dtype.is_floating_point
+        far = samples.far_numbers(dtype)
         if name == "approximate":
             return ["none", "tanh"]
         if name == "rounding_mode":
@@ -159,9 +186,11 @@ class Case:
         if name == "alpha":
             return ([] if self.exact and real else [2]) + ([0.5] if real and not self.exact else [])
         if name in ("min", "max"):
-            return [None] + ([0.5] if real else [])
+            return [None] + ([0.5] if real else []) + far
         if name == "exponent":
-            return [0, 1, 2, 3, -1, 0.5, -0.5, 1.5] if real else [0, 1, 2]
+            if dtype == torch.bool:
+                return [0, 1, 2, True, False, 0.5]
+            return [0, 1, 2, 3, -1, 0.5, -0.5, 1.5, True, False, *([0.3] if real else [5, 13, 70, 2.0, -1.0]), *far]
         if name == "negative_slope":
             return [0.01, 0.0]
         if name == "weight":
@@ -169,8 +198,12 @@ class Case:
         if name == "decimals":
             return [0]
         if name in ("other", "self", "value", "threshold"):
-            integers_only = self.op.startswith("bitwise")
-            return [1] if integers_only else [1.5, True, 3]
+            if self.op.startswith("bitwise"):
+                return [1, *far]
+            # mul_.Scalar: torch's kernel gets the operands swapped and rounds the number to 16 bits, which ours doesn't
+            fraction = [0.3] if real and self.key != "mul_.Scalar" else []
+            divisors = [-3, *([0] if device == "cpu" else [])] if self.divides and not real else []
+            return [1.5, True, 3, *divisors, *fraction, *far]
         return []
 
     # ---- samples
@@ -245,7 +278,19 @@ class Case:
         at = (self.key, sample.name, str(dtype)[6:], device)
         if not self._declared(sample, dtype):
             return "the declaration computes in other types"
+        if self._far(sample, dtype):
+            return "a number that the dtype can't hold: torch wraps it or raises"
         return _listed(EXPECTED_NATIVE, at)
+
+    def _far(self, sample, dtype) -> bool:
+        text = samples.declaration(self.op)
+        if self.family != "pointwise" or "rule::boolean" in text or ("rule::to_float" in text and not dtype.is_floating_point):
+            return False
+        far = samples.far_numbers(dtype)
+        if dtype == torch.uint8:
+            far = [x for x in far if x != -1]  # which wraps everywhere
+        numbers = [*sample.args, *sample.kwargs.values()]
+        return any(type(x) in (int, float) and x in far for x in numbers)
 
     def _declared(self, sample, dtype) -> bool:
         """Whether the compute type of the sample is among those of the declaration."""
@@ -287,10 +332,8 @@ class Case:
                 assert not torch.equal(g, w), "equal to the native result, remove it from NATIVE_WRONG"
                 continue
             if (self.exact or not g.dtype.is_floating_point) and not _listed(ROUNDED, at):
-                # torch rounds a 0-d operand to a 16-bit dtype first in some operators and not in others; the better result may differ
-                if not (g.dtype in (torch.float16, torch.bfloat16) and " 0-d " in sample.name):
-                    _assert_equal(g, w)
-                    continue
+                _assert_equal(g, w)
+                continue
             if reference is None:
                 reference = self._reference(_in_double(sample), got[0].device)
             if isinstance(reference, Exception):
@@ -328,8 +371,12 @@ class Case:
         like = self._functional(sample)
         assert like is not None, "no functional overload is known: name it in _FUNCTIONAL"
         ends = []
-        for style in ("guarded", "transposed", "resized"):
+        for style in ("guarded", "transposed", "resized", "wider"):
             if style == "transposed" and any(t.dim() < 2 for t in like):
+                continue
+            if style == "wider":  # torch refuses it, or converts the result of the common dtype
+                if self.family == "pointwise" and self.exact and sample.name in ("contiguous", "special"):
+                    self._test_wider(sample, like, device)
                 continue
             if (
                 style != "guarded"
@@ -346,6 +393,16 @@ class Case:
             if not isinstance(got, Exception):
                 check()
         return ends[-1]
+
+    def _test_wider(self, sample, like, device):
+        wider = [t.to(WIDER.get(t.dtype, t.dtype)) for t in like]
+        want = self.native(sample, _outs(wider, "guarded", device)[0])
+        got, _, _ = self.ours(sample, _outs(wider, "guarded", device)[0])
+        if isinstance(want, Exception) or isinstance(got, Exception):
+            assert type(got) is type(want), f"{_what(got)}, native: {_what(want)} (out: wider)"
+            return
+        for g, w in zip(got, want):
+            _assert_equal(g, w)
 
     def _functional(self, sample, strict=False, device=None):
         """What the functional overload of the same arguments returns: the outs are made like it, whatever it says."""

@@ -178,6 +178,30 @@ def _promotions(dtype):
     return ring[dtype]
 
 
+def far_numbers(dtype) -> list:
+    """Numbers that a tensor's dtype can't hold: some operators wrap or round them, some refuse."""
+    return {
+        torch.uint8: [-1, 300],
+        torch.int8: [300],
+        torch.int16: [70000],
+        torch.int32: [2**33 + 5],
+        torch.float16: [1e6],
+    }.get(dtype, [])
+
+
+def _far_operands(dtype):
+    """(dtype, values, 0-d only) of a second operand whose values change when they are converted to the common dtype."""
+    return {
+        torch.uint8: [(torch.int8, [-3], True), (torch.int64, [300], True)],
+        torch.int8: [(torch.uint8, [200], True), (torch.int64, [300], True)],
+        torch.int16: [(torch.int32, [70007], True)],
+        torch.int32: [(torch.int64, [2**33 + 5], True)],
+        torch.bfloat16: [(torch.float32, [1.00390626], True), (torch.int32, [257, 1001, -515, 70001], False)],
+        torch.float16: [(torch.float64, [1.0007], True), (torch.int64, [4097, 2049, -5001, 70001], False)],
+        torch.float32: [(torch.float64, [1 + 2.0**-30], True), (torch.int64, [2**24 + 1, -(2**30) - 1], False)],
+    }.get(dtype, [])
+
+
 SHAPE = (7, 3, 37)
 
 
@@ -187,7 +211,7 @@ def pointwise(case, v: Values) -> Iterator[Sample]:
     tensors = [k for k in kinds if k.tensor]
     inplace = case.inplace
 
-    def make(name, shapes, layouts, dtypes=None, special=False, **numbers):
+    def make(name, shapes, layouts, dtypes=None, special=None, values=None, **numbers):
         args, kwargs = [], {}
         shapes, layouts = itertools.cycle(shapes), itertools.cycle(layouts)
         dtypes = itertools.cycle(dtypes or (v.dtype,))
@@ -199,8 +223,11 @@ def pointwise(case, v: Values) -> Iterator[Sample]:
                 if k.name == "value":  # masked_fill.Tensor
                     shape = ()
                 value = v(shape, layout, dtype, nonzero=case.divides and k.index > 0 and not dtype.is_floating_point)
+                if values and dtype == values[0]:
+                    n = value.numel()
+                    value = place(torch.tensor(values[1] * n)[:n].to(dtype).view(value.shape), v.device)
                 if special:
-                    value = place(_special_grid(case, dtype, k.index, len(tensors)), v.device)
+                    value = place(special(case, dtype, k.index, len(tensors), v.device), v.device)
                     if k.name == "value":
                         value = value.flatten()[0]
             else:
@@ -209,7 +236,7 @@ def pointwise(case, v: Values) -> Iterator[Sample]:
                 kwargs[k.name] = value
             else:
                 args.append(value)
-        return Sample(name, args, kwargs, special)
+        return Sample(name, args, kwargs, special is not None)
 
     for layout in ("contiguous", "transposed", "sliced", "offset", "permuted"):
         yield make(layout, [SHAPE], [layout])
@@ -228,21 +255,55 @@ def pointwise(case, v: Values) -> Iterator[Sample]:
             yield make(f"with {str(other)[6:]}", [SHAPE], ["contiguous"], [v.dtype, other])
             if not inplace:
                 yield make(f"with 0-d {str(other)[6:]}", [SHAPE, ()], ["contiguous"], [v.dtype, other])
+        for other, values, zero_d in _far_operands(v.dtype):
+            name = str(other)[6:]
+            yield make(f"with 0-d far {name}", [SHAPE, ()], ["contiguous"], [v.dtype, other], values=(other, values))
+            if not zero_d:
+                yield make(f"with far {name}", [SHAPE], ["contiguous"], [v.dtype, other], values=(other, values))
+                yield make(
+                    f"with far {name} transposed", [SHAPE], ["contiguous", "transposed"], [v.dtype, other], values=(other, values)
+                )
     elif not inplace:
         yield make("expanded", [SHAPE], ["expanded"])
     for name in case.numbers:
-        for value in case.number_choices(name, v.dtype):
+        for value in case.number_choices(name, v.dtype, v.device):
             yield make(f"{name}={value}", [SHAPE], ["contiguous"], **{name: value})
     yield make("0-d", [()], ["contiguous"])
     yield make("empty", [(4, 0)], ["contiguous"])
     yield make("one", [(1,)], ["contiguous"])
     yield make("large", [(3, 70001)], ["contiguous"])
-    yield make("special", [()], ["contiguous"], special=True)
+    yield make("special", [()], ["contiguous"], special=_special_grid)
+    if v.dtype in INTS and case.op in ("div_mode", "floor_divide", "remainder", "fmod", "pow", "pow_tensor_scalar"):
+        yield make("special integers", [()], ["contiguous"], special=_integer_grid)
+        if case.op == "div_mode":
+            yield make("special integers trunc", [()], ["contiguous"], special=_trunc_grid, rounding_mode="trunc")
 
 
-def _special_grid(case, dtype, index, count):
+def _integer_grid(case, dtype, index, count, device, minus_one=True):
+    """Dividends and divisors, bases and exponents: signs, ends of the range, what squaring does in one and in many steps."""
+    info = torch.iinfo(dtype)
+    values = [info.min, info.min + 1, info.max, *range(-3, 4), 7, 62, 63, 64, 65, 100, info.max - 1, info.max // 3]
+    if dtype == torch.int64:
+        values += [2**51, 2**51 - 1, -(2**51), 2**53 + 1, 2**31, -(2**31)]
+    if case.divides and index > 0:
+        values = [x for x in values if x != 0]
+    if not minus_one and index > 0:
+        values = [x for x in values if x != -1]
+    values = [x for x in values if info.min <= x <= info.max]
+    t = torch.tensor(values).to(dtype)
+    return t.view([len(t) if d == index % count else 1 for d in range(count)])
+
+
+def _trunc_grid(case, dtype, index, count, device):
+    """The smallest number by -1 stops torch's own kernel on CPUs, and the process with it: test_integers.py has it."""
+    return _integer_grid(case, dtype, index, count, device, device != "cpu")
+
+
+def _special_grid(case, dtype, index, count, device):
     """Special values; operand k varies along dimension k, so that all meet all."""
     values = specials(dtype)
+    if case.divides and index > 0 and device != "cpu" and not dtype.is_floating_point:
+        values = [x for x in values if x != 0]  # not an error there, but any value
     if case.op == "remainder" and dtype.is_floating_point:
         values = [x for x in values if not 0 < abs(x) < torch.finfo(dtype).tiny]  # torch's vectorised kernel says NaN there
     t = torch.tensor(values, dtype=torch.float64 if dtype.is_floating_point else torch.int64).to(dtype)
