@@ -73,7 +73,7 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("embedding_dense_backward", "*", "bool", "*", "gradients are floating point"),
     ("addcmul*", "value=1.5", "*int*", "*", "a fraction for integers"),
     ("threshold*", "*=1.5", "*int*", "*", "a fraction for integers"),
-    ("threshold*", "*", "bool", "cuda", "torch takes bool with an out= of another dtype, and refuses it elsewhere"),
+    ("threshold*", "[!w]*", "bool", "cuda", "torch takes bool with an out= of another dtype, and refuses it elsewhere"),
     ("_fused_rms_norm_backward", "(0, 8)*", "*", "cuda", "no rows"),
     ("*rms_norm", "eps=None", "*float16", "*", "the default eps is that of the compute type, which torch decides"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
@@ -83,7 +83,7 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
 # Of EXACT operators, where the native kernel's result isn't the one to have; ours must be near the float64 reference instead.
 # A glob of the same form as in EXPECTED_NATIVE.
 ROUNDED: list[tuple[str, str, str, str, str]] = [
-    ("div*.Scalar*", "other=*", "float*", "cuda", "native multiplies by the reciprocal, ours is the rounded quotient"),
+    ("div*.Scalar*", "other=*", "*float*", "cuda", "native multiplies by the reciprocal, ours is the rounded quotient"),
 ]
 # Calls whose native result is wrong; ours must differ from it, or the entry is stale.
 NATIVE_WRONG: list[tuple[str, str, str, str, str]] = [
@@ -338,7 +338,9 @@ class Case:
                 reference = self._reference(_in_double(sample), got[0].device)
             if isinstance(reference, Exception):
                 raise AssertionError(f"no reference: {reference!r}")
-            _assert_near(g, w, reference[i], self._tolerance(g.dtype, sample))
+            # A 0-d tensor of another dtype is rounded to the common one first, which the reference in double doesn't do.
+            rounded = " 0-d " in sample.name and g.dtype in (torch.float16, torch.bfloat16)
+            _assert_near(g, w, w if rounded else reference[i], self._tolerance(g.dtype, sample))
 
     def _tolerance(self, dtype, sample):
         """(rel, abs) where the native kernel isn't worse. The absolute one of sums grows with the root of their length, which
@@ -558,7 +560,8 @@ def _assert_near(got, native, reference, tolerance):
     # Where a result is near the largest number of its dtype, rounding decides between it and infinity.
     limit = torch.finfo(got.dtype).max
     edge = (r.abs() > limit * 0.99) & (r.abs() < limit * 1.01)
-    inf = (g.isinf() | n.isinf()) & (g != n) & ~edge & ~(g.isnan() | n.isnan())
+    # Only ours: torch's CUDA kernels overflow in 16-bit steps of a formula (tanh_backward) where the result is finite.
+    inf = (g.isinf() & (g != n) & (g != r) | ~g.isinf() & n.isinf() & r.isinf()) & ~edge & ~(g.isnan() | n.isnan())
     if bool(inf.any()):
         at = tuple(inf.nonzero()[0].tolist())
         raise AssertionError(

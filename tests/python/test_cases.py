@@ -93,12 +93,15 @@ def test_every_instruction_set(gems):
         "tril",
         "copy_",
         "mm",
+        "remainder.Tensor",
+        "div.Tensor_mode",
+        "pow.Tensor_Tensor",
     )
     try:
         for name in names:
             assert native.force_isa(name), name
             for case in [c for c in CASES if c.key in keys]:
-                for dtype in (torch.float32, torch.bfloat16, torch.int32):
+                for dtype in (torch.float32, torch.bfloat16, torch.int32, torch.int64):
                     for sample in case.samples(dtype, "cpu"):
                         try:
                             case.test(sample, dtype, "cpu")
