@@ -1,4 +1,4 @@
-// Compilation beside the calls (GEMS_JIT=async, the default): a call whose kernel is missing leaves a copy of itself here and runs
+// Compilation beside the calls (GEMS_JIT=async): a call whose kernel is missing leaves a copy of itself here and runs
 // natively. A thread plans the copy again and builds what it asks for; nothing is launched.
 //
 // What the leaving call pays: 0.3 us for the copy, and a wake-up of a thread if all of them sleep.
@@ -138,11 +138,11 @@ class Pool {
 
 int mode_of_setting() {
   const char* s = host().setting ? host().setting("GEMS_JIT") : nullptr;
-  if (!s || !*s || !strcmp(s, "async")) return GEMS_JIT_ASYNC;
-  if (!strcmp(s, "sync")) return GEMS_JIT_SYNC;
+  if (!s || !*s || !strcmp(s, "sync")) return GEMS_JIT_SYNC;  // async becomes the default once it has run on a GPU
+  if (!strcmp(s, "async")) return GEMS_JIT_ASYNC;
   if (!strcmp(s, "off")) return GEMS_JIT_OFF;
-  if (host().log) host().log(2, "GEMS_JIT is none of async, sync, off: taken as async");
-  return GEMS_JIT_ASYNC;
+  if (host().log) host().log(2, "GEMS_JIT is none of async, sync, off: taken as sync");
+  return GEMS_JIT_SYNC;
 }
 
 }  // namespace

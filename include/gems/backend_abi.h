@@ -105,8 +105,8 @@ typedef struct gems_backend {
   int (*jit_pending)(double seconds);
 } gems_backend;
 
-/* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC compiles in the call, ASYNC
- * (default, GEMS_JIT=async) runs natively while a thread compiles. */
+/* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC
+ * (default) compiles in the call, ASYNC runs natively while a thread compiles. */
 enum { GEMS_JIT_OFF = 0, GEMS_JIT_SYNC = 1, GEMS_JIT_ASYNC = 2 };
 
 typedef const gems_backend* (*gems_backend_entry_fn)(const gems_host* host);

@@ -1,5 +1,5 @@
-"""Pre-tuning: compiles the kernels of a list of calls, measures our kernel against the native one for each, and keeps both in a folder
-that travels with a deployment (``flag_gems.enable(tune_cache_dir=...)``).
+"""Pre-tuning: compiles the kernels of a list of calls, measures our kernel against the native one for each, and keeps both in a
+folder that travels with a deployment (``flag_gems.enable(tune_cache_dir=...)``).
 
 The folder: ``records.jsonl`` (what was measured), ``kernels/`` (compiled), ``manifest.json`` (versions, and a hash of each file).
 """
@@ -26,7 +26,9 @@ from ._version import __version__
 
 RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
 FORMAT = 1
-WIN = 0.98  # ours must take at most this share of the native time's; nearer than that is noise, and native gives the usual numbers
+WIN = (
+    0.98  # ours must take at most this share of the native time's; nearer than that is noise, and native gives the usual numbers
+)
 COLD = 192 << 20  # bytes that the calls of one graph touch: three times the 60 MB L2 of an H200
 
 
@@ -99,7 +101,9 @@ def _close(a, b) -> bool:
 
 def _clone(v):
     if isinstance(v, torch.Tensor):
-        return v.clone() if v.is_contiguous() else torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device).copy_(v)
+        return (
+            v.clone() if v.is_contiguous() else torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device).copy_(v)
+        )
     return [_clone(x) for x in v] if isinstance(v, list) else v
 
 
@@ -206,7 +210,9 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
             if i >= 3 and time.perf_counter() > end:
                 break
     us = {k: statistics.median(v) * 1e6 for k, v in times.items()}
-    return Measured(entry, op, bucket, us["own"], us["native"], _spread(times["own"]), _spread(times["native"]), len(times["own"]), "")
+    return Measured(
+        entry, op, bucket, us["own"], us["native"], _spread(times["own"]), _spread(times["native"]), len(times["own"]), ""
+    )
 
 
 def records_of(results: Iterable[Measured], env: tune.TuneEnv) -> list[tune.TuneRecord]:
@@ -380,7 +386,9 @@ def _bucket_of(entry, device, dtype) -> tuple[str, str] | None:
     return seen[0] if seen else None  # what follows are calls that the native kernel itself makes
 
 
-def prewarm(what: str | os.PathLike | Iterable, device: str | None = None, dtype: torch.dtype = torch.float32, timeout: float = 600.0) -> int:
+def prewarm(
+    what: str | os.PathLike | Iterable, device: str | None = None, dtype: torch.dtype = torch.float32, timeout: float = 600.0
+) -> int:
     """Compiles the kernels of a list of calls before they are needed; returns how many kernels were missing and still are (0: all there).
 
     ``what``: a shape file, a list of its entries (``shapes.ShapeEntry``), or a function without arguments, such as

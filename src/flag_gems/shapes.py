@@ -1,16 +1,16 @@
 """Lists of calls with their shapes: the file that pre-tuning reads, and its recording from a real run.
 
-    shapes:
-      - op: "mm"                       # a function ("mm"), an ATen overload ("mm.out") or one of ours ("fused_add_rms_norm")
-        args: [[16, 4096], [4096, 4096]]        # a list of integers is a tensor of that shape
-      - op: "add"
-        args:
-          - {shape: [8, 64], dtype: bfloat16, strides: [1, 8]}
-          - 2.5                        # anything else is a plain value
-        kwargs: {alpha: 2}
-        dtype: float16                 # of the tensors that don't name one (default: the file's, else the caller's)
-        repeat: 12                     # how often a run makes this call; weighs the report
-    dtype: bfloat16
+shapes:
+  - op: "mm"                       # a function ("mm"), an ATen overload ("mm.out") or one of ours ("fused_add_rms_norm")
+    args: [[16, 4096], [4096, 4096]]        # a list of integers is a tensor of that shape
+  - op: "add"
+    args:
+      - {shape: [8, 64], dtype: bfloat16, strides: [1, 8]}
+      - 2.5                        # anything else is a plain value
+    kwargs: {alpha: 2}
+    dtype: float16                 # of the tensors that don't name one (default: the file's, else the caller's)
+    repeat: 12                     # how often a run makes this call; weighs the report
+dtype: bfloat16
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _argument(a, where: str):
     if isinstance(a, list):
         if all(isinstance(x, int) and not isinstance(x, bool) for x in a):
             if any(x < 0 for x in a):
-                raise ShapeFileError(f"{where}: a shape has no negative sizes: {a}; a list of numbers is written as {{value: {a}}}")
+                raise ShapeFileError(
+                    f"{where}: a shape has no negative sizes: {a}; a list of numbers is written as {{value: {a}}}"
+                )
             return TensorSpec(tuple(a))
         return [_argument(x, where) for x in a]
     if isinstance(a, str):  # YAML reads 1e-5 as a text

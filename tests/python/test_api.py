@@ -343,6 +343,9 @@ def test_tune_cache_dir(gems, on, tmp_path):
     with pytest.warns(UserWarning, match="writable by everyone"):
         gems.enable(tune_cache_dir=tmp_path / "open")
     (tmp_path / "good").mkdir(mode=0o755)
+    with pytest.warns(UserWarning, match="isn't a tuned folder"):
+        gems.enable(tune_cache_dir=tmp_path / "good")
+    gems.pretune.pretune([], tmp_path / "good", "cpu", say=lambda text: None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gems.enable(tune_cache_dir=tmp_path / "good")

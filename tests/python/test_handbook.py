@@ -53,12 +53,10 @@ def test_unused(gems, run):
 
 
 def test_tune_cache_dir(gems, run):
-    """The block multiplies 3-d tensors with torch.mm, which is torch's error, ours or not."""
-    with (
-        pytest.warns(UserWarning, match="tuned_configs can't be used"),
-        pytest.raises(RuntimeError, match="self must be a matrix"),
-    ):
-        run("tune_cache_dir")
+    """The block multiplies 3-d tensors with torch.mm, which torch refuses: an extension while the library is enabled."""
+    with pytest.warns(UserWarning, match="tuned_configs can't be used"):
+        out, calls = run("tune_cache_dir")
+    assert out == "torch.Size([1, 4096, 4096])\n" and calls >= 1
     assert "mm" in keys(gems)
 
 
