@@ -114,8 +114,8 @@ def _bytes(v) -> int:
 
 
 class _Timer:
-    """Seconds of one call of a candidate, by turns. On a GPU by replay of a graph over several sets of arguments, so that caches are cold
-    and the host doesn't count; on the CPU by the clock over as many calls as take a millisecond."""
+    """Seconds of one call of a candidate, by turns. On a GPU by replay of a graph over several sets of arguments, so that
+    caches are cold and the host doesn't count; on the CPU by the clock over as many calls as take a millisecond."""
 
     def __init__(self, call: Callable, args: tuple, kwargs: dict, device: str):
         self._cuda = torch.device(device).type == "cuda"
@@ -263,8 +263,8 @@ def use_folder(folder: str | os.PathLike) -> list[str]:
     if read.records and not choices:
         r = read.records[0]
         problems.append(
-            f"none of the {len(read.records)} records of {root} is of this machine: they are of {r.device!r} with {r.compiler!r}, this "
-            f"is {' and '.join(repr(tuple(environment(d)[:3])) for d in devices)}; calls run untuned"
+            f"none of the {len(read.records)} records of {root} is of this machine: they are of {r.device!r}, {r.compiler!r}, "
+            f"this is {' and '.join(repr(tuple(environment(d)[:3])) for d in devices)}; calls run untuned"
         )
     native().tune_choices(choices)
     return problems
@@ -291,7 +291,7 @@ def write_manifest(folder: Path, env: tune.TuneEnv, entries: int, seconds: float
 
 
 def verify_folder(folder: str | os.PathLike, env: tune.TuneEnv | None = None, files: bool = True) -> list[str]:
-    """What is wrong with a tuned folder, each with what to do. ``env``: it must have been made for it; ``files``: read each one."""
+    """What is wrong with a tuned folder, each with what to do. ``env``: it must be made for it; ``files``: read each one."""
     root = Path(folder)
     again = f"; make it again with `flag-gems pretune --output {root}`"
     try:
@@ -357,9 +357,8 @@ def pretune(
         if m.decided:
             store.put(records_of([m], env))
             tune.export(store, done_file)
-            say(
-                f"[{i + 1}/{len(entries)}] {entry.describe()}: ours {m.own_us:.1f} us, native {m.native_us:.1f} us: {m.winner}{left}"
-            )
+            times = f"ours {m.own_us:.1f} us, native {m.native_us:.1f} us"
+            say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {times}: {m.winner}{left}")
         else:
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {m.note}{left}")
     if not done_file.exists():
@@ -387,9 +386,13 @@ def _bucket_of(entry, device, dtype) -> tuple[str, str] | None:
 
 
 def prewarm(
-    what: str | os.PathLike | Iterable, device: str | None = None, dtype: torch.dtype = torch.float32, timeout: float = 600.0
+    what: str | os.PathLike | Iterable | Callable,
+    device: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    timeout: float = 600.0,
 ) -> int:
-    """Compiles the kernels of a list of calls before they are needed; returns how many kernels were missing and still are (0: all there).
+    """Compiles the kernels of a list of calls before they are needed; returns how many are still missing after ``timeout``
+    seconds (0: all are there).
 
     ``what``: a shape file, a list of its entries (``shapes.ShapeEntry``), or a function without arguments, such as
     ``lambda: model.generate(ids, max_new_tokens=2)``, whose calls are looked at while it runs on the native kernels.

@@ -210,7 +210,7 @@ def build(entry: ShapeEntry, device: str, dtype: torch.dtype) -> tuple[Callable,
 
 
 class record_shapes:
-    """Writes the calls that served operators get inside the block, each shape once with its number, to a file that pre-tuning reads.
+    """Writes the calls that served operators get inside the block, each shape once with its number, to a file for pre-tuning.
 
     with flag_gems.record_shapes("model_shapes.yaml"):
         model.generate(...)
