@@ -52,8 +52,8 @@ typedef struct gems_call {
   const gems_op_info* op;
   void* stream; /* the framework's current stream on the device; NULL on the CPU */
   int32_t nout, nin, npar;
-  int8_t compute;                 /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
-  int8_t common;                  /* pointwise: the promoted gems_dtype; set if an operand has GEMS_T_VIA */
+  int8_t compute;    /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
+  int8_t common;     /* pointwise: the promoted gems_dtype; set if an operand has GEMS_T_VIA */
   int16_t candidate; /* what tuning chose: 0 nothing (heuristic), 2 the backend's own kernel even where it would decline, else a
                         variant of the backend */
   gems_scalar par[GEMS_MAX_PARS]; /* .d if compute is floating, else .i; families document theirs */
