@@ -38,8 +38,8 @@ def environment(device: str) -> tune.TuneEnv:
         p = torch.cuda.get_device_properties(device)
         name = f"{p.name}, sm_{p.major}{p.minor}, {p.multi_processor_count} SM"
         driver = str(torch._C._cuda_getDriverVersion())
-        compiler = next((d.rpartition("NVRTC ")[2] for n, _, d in native().backends() if n == "cuda" and "NVRTC " in d), "")
-        return tune.TuneEnv(name, driver, f"NVRTC {compiler}, torch {torch.__version__}", __version__)
+        # NVRTC's version is known only once a kernel was asked for; it comes with torch's CUDA.
+        return tune.TuneEnv(name, driver, f"CUDA {torch.version.cuda}, torch {torch.__version__}", __version__)
     isa = (native().isas() or ["baseline"])[-1]
     name = f"{_cpu_name()}, {isa}, {torch.get_num_threads()} threads"
     return tune.TuneEnv(name, platform.machine(), f"torch {torch.__version__}", __version__)
