@@ -237,11 +237,11 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   guard.lock();
   OwnedKernel* entry = waiting;
   if (entry) {  // readers look at it already: its function comes last
-    entry->registers = k->registers;
-    entry->static_smem = k->static_smem;
-    entry->max_blocks_per_sm = k->max_blocks_per_sm;
+    void* const function = k->function;
+    k->function = nullptr;
+    static_cast<Kernel&>(*entry) = *k;
     entry->label = k->label;
-    __atomic_store_n(&entry->function, k->function, __ATOMIC_RELEASE);
+    __atomic_store_n(&entry->function, function, __ATOMIC_RELEASE);
     entry->pending.store(false, std::memory_order_release);
   } else {
     s->kernels.insert(key, entry = k.release());  // a failed one too: it isn't tried again

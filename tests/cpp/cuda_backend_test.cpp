@@ -348,6 +348,7 @@ TEST_F(CudaBackend, AsyncCallsDontWait) {
   Call a("exp2", 100);
   EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();
   EXPECT_EQ(fake->launches, launches + 1);
+  EXPECT_TRUE(fake->last.overlaps);  // as a kernel that was compiled in its call
 }
 
 TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
