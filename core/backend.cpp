@@ -24,15 +24,16 @@ std::vector<const gems_backend*>& all_backends() {
 }
 std::atomic<bool> g_forked{false};
 thread_local const char* t_error = "";
+thread_local bool t_serial = false;  // kCandidateSerial
 
 void host_parallel_for(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* ctx) {
   if (n <= 0) return;
   // OpenMP regions hang in a forked child (torch's operators too), so children run serially.
-  if (n <= grain || !g_framework.parallel_for || g_forked.load(std::memory_order_relaxed)) fn(ctx, 0, n);
+  if (n <= grain || !g_framework.parallel_for || t_serial || g_forked.load(std::memory_order_relaxed)) fn(ctx, 0, n);
   else g_framework.parallel_for(n, grain, fn, ctx);
 }
 int host_num_threads() {
-  return g_framework.num_threads && !g_forked.load(std::memory_order_relaxed) ? g_framework.num_threads() : 1;
+  return g_framework.num_threads && !t_serial && !g_forked.load(std::memory_order_relaxed) ? g_framework.num_threads() : 1;
 }
 void* host_scratch(int type, int index, size_t bytes, void* stream, void** handle) {
   if (g_framework.scratch) return g_framework.scratch(type, index, bytes, stream, handle);
@@ -103,7 +104,15 @@ gems_status run(gems_call& call) {
     t_error = "no backend for this device";
     return GEMS_UNSUPPORTED;
   }
-  const gems_status s = b->run(&call);
+  gems_status s;
+  if (__builtin_expect(call.candidate == kCandidateSerial, 0)) {
+    t_serial = true;
+    call.candidate = kCandidateOwn;
+    s = b->run(&call);
+    t_serial = false;
+  } else {
+    s = b->run(&call);
+  }
   if (s == GEMS_OK) call_counter().fetch_add(1, std::memory_order_relaxed);
   else t_error = b->last_error();
   return s;

@@ -86,8 +86,8 @@ thread_local Watch t_watch;
 }  // namespace
 
 const char* candidate_name(int16_t c) {
-  static const char* const names[] = {"auto", "native", "own"};
-  return c >= 0 && c < 3 ? names[c] : nullptr;
+  static const char* const names[] = {"auto", "native", "own", "own-serial"};
+  return c >= 0 && c < 4 ? names[c] : nullptr;
 }
 int16_t candidate_of_name(const std::string& name) {
   for (int16_t c = 0; candidate_name(c); c++)

@@ -13,8 +13,9 @@ enum : int16_t {
   kCandidateAuto = 0,    // no decision: the backend's heuristic
   kCandidateNative = 1,  // the framework's kernel
   kCandidateOwn = 2,     // ours, also where the heuristic would leave the call to the native kernel
+  kCandidateSerial = 3,  // the same on the calling thread alone (CPU): starting a second one costs a microsecond and more
 };
-GEMS_API const char* candidate_name(int16_t candidate);       // "native", "own"; nullptr: unknown
+GEMS_API const char* candidate_name(int16_t candidate);       // "native", "own", "own-serial"; nullptr: unknown
 GEMS_API int16_t candidate_of_name(const std::string& name);  // -1: unknown
 
 // Calls that one decision holds for: equal operator (not part of the hash), device type, dtypes, layout classes; sizes alike.

@@ -57,10 +57,7 @@ class Measured(NamedTuple):
     entry: shapes.ShapeEntry
     op: str  # of the declaration; "" if the call isn't decided as a whole
     bucket: str
-    own_us: float
-    native_us: float
-    own_spread: float
-    native_spread: float
+    times: dict[str, tuple[float, float]]  # candidate -> median in us, spread
     rounds: int
     note: str  # why it isn't decided
 
@@ -70,7 +67,18 @@ class Measured(NamedTuple):
 
     @property
     def winner(self) -> str:
-        return "own" if self.own_us <= WIN * self.native_us else "native"
+        return best({name: us for name, (us, _) in self.times.items()})
+
+
+def best(times: dict[str, float]) -> str:
+    """The candidate to run, of medians: native, own, others in this order, each of which must lead by two per cent to displace the
+    one before it. What is equal keeps the usual numbers, and the simpler way."""
+    order = sorted(times, key=lambda name: (name != "native", name != "own", name))
+    winner = order[0]
+    for name in order[1:]:
+        if times[name] <= WIN * times[winner]:
+            winner = name
+    return winner
 
 
 def _spread(times: list[float]) -> float:
@@ -170,7 +178,7 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
     """Compiles what the entry needs and times our kernel and the native one for it, in turns, ``seconds`` long at most."""
 
     def undecided(note: str) -> Measured:
-        return Measured(entry, "", "", 0.0, 0.0, 0.0, 0.0, 0, note)
+        return Measured(entry, "", "", {}, 0, note)
 
     call, args, kwargs = shapes.build(entry, device, dtype)
     first, second = (tuple(_clone(a) for a in args) for _ in range(2))  # operators may write their arguments
@@ -200,26 +208,30 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
         if not _close(own, reference):
             return undecided("our numbers differ from the native ones: not tuned, please report")
         timer = _Timer(call, args, kwargs, device)
-        times: dict[str, list[float]] = {"own": [], "native": []}
+        times: dict[str, list[float]] = {name: [] for name in candidates(device)}
         end = time.perf_counter() + seconds
         for i in range(rounds + 1):
-            for name, found in times.items():
+            for name, taken in times.items():
                 t = timer.seconds(name)
                 if i:  # the first round warms up
-                    found.append(t)
+                    taken.append(t)
             if i >= 3 and time.perf_counter() > end:
                 break
-    us = {k: statistics.median(v) * 1e6 for k, v in times.items()}
-    return Measured(
-        entry, op, bucket, us["own"], us["native"], _spread(times["own"]), _spread(times["native"]), len(times["own"]), ""
-    )
+    found = {name: (statistics.median(v) * 1e6, _spread(v)) for name, v in times.items()}
+    return Measured(entry, op, bucket, found, min(map(len, times.values())), "")
+
+
+def candidates(device: str) -> tuple[str, ...]:
+    """What is measured on a device. A second thread is a choice on CPUs only, and where there is one."""
+    serial = torch.device(device).type == "cpu" and torch.get_num_threads() > 1
+    return ("own", "native", *(["own-serial"] if serial else []))
 
 
 def records_of(results: Iterable[Measured], env: tune.TuneEnv) -> list[tune.TuneRecord]:
     now, out = int(time.time()), []
     for m in results:
         if m.decided:
-            for name, us, spread in (("own", m.own_us, m.own_spread), ("native", m.native_us, m.native_spread)):
+            for name, (us, spread) in m.times.items():
                 out.append(tune.TuneRecord(m.op, m.bucket, name, *env[:3], "", env.library, us, spread, m.rounds, now))
     return out
 
@@ -233,7 +245,7 @@ def choices_of(records: Iterable[tune.TuneRecord], env: tune.TuneEnv) -> list[tu
     out = []
     for (op, bucket), times in by_bucket.items():
         if {"own", "native"} <= set(times):
-            out.append((op, bucket, "own" if times["own"] <= WIN * times["native"] else "native"))
+            out.append((op, bucket, best(times)))
     return out
 
 
@@ -357,7 +369,7 @@ def pretune(
         if m.decided:
             store.put(records_of([m], env))
             tune.export(store, done_file)
-            times = f"ours {m.own_us:.1f} us, native {m.native_us:.1f} us"
+            times = ", ".join(f"{name} {us:.1f} us" for name, (us, _) in m.times.items())
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {times}: {m.winner}{left}")
         else:
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {m.note}{left}")

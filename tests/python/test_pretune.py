@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_the_handbook_works_word_for_word(subprocess_env, tmp_path):
     command = (ROOT / "examples/pretune.py", "--shapes", "model_shapes.yaml", "--output", "tuned_configs", "--device", "cpu")
     done = run(*command, env=subprocess_env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "[1/3] mm(1x64x64, 1x64x64): ours" in done.stdout and "[2/3] addmm" in done.stdout
+    assert "[1/3] mm(1x64x64, 1x64x64): own" in done.stdout and "[2/3] addmm" in done.stdout
     records = tune.read_file(tmp_path / "tuned_configs/records.jsonl")
     assert not records.problems and {r.op for r in records.records} == {"bmm", "baddbmm"}
     again = run(*command, env=subprocess_env, cwd=tmp_path)
@@ -151,12 +152,12 @@ def test_decisions_hold_for_their_bucket(gems, ran, decided):
     small, large = torch.randn(4, 64), torch.randn(4096, 64)
     env = pretune.environment("cpu")
     m = pretune.measure(shapes.parse("shapes: [{op: neg, args: [[4, 64]]}]")[0], "cpu", torch.float32, seconds=0.05)
-    assert m.decided and m.op == "neg" and m.own_us > 0 and m.native_us > 0
-    slow = [r._replace(median_us=9.0 if r.candidate == "own" else 1.0) for r in pretune.records_of([m], env)]
+    assert m.decided and m.op == "neg" and all(us > 0 for us, _ in m.times.values())
+    slow = [r._replace(median_us=1.0 if r.candidate == "native" else 9.0) for r in pretune.records_of([m], env)]
     assert pretune.apply(slow, "cpu") == 1
     assert ran(torch.neg, small)[1] == 0 and ran(torch.neg, large)[1] == 1
     assert gems.stats()  # and the native call was counted as such
-    fast = [r._replace(median_us=1.0 if r.candidate == "own" else 9.0) for r in slow]
+    fast = [r._replace(median_us=9.0 if r.candidate == "native" else 1.0) for r in slow]
     assert pretune.apply(fast, "cpu") == 1
     assert ran(torch.neg, small)[1] == 1
     other = [r._replace(device="another chip") for r in slow]
@@ -170,6 +171,39 @@ def test_equal_times_are_native():
     records = [record, record._replace(candidate="native", median_us=1.0)]
     assert pretune.choices_of(records, env) == [("add", "x #1", "native")]
     assert pretune.choices_of([record], env) == []  # one side alone decides nothing
+
+
+@pytest.mark.parametrize(
+    "times, winner",
+    [
+        ({"own": 1.0, "native": 2.0, "own-serial": 1.0}, "own"),
+        ({"own": 1.0, "native": 2.0, "own-serial": 0.9}, "own-serial"),
+        ({"own": 3.0, "native": 2.0, "own-serial": 1.0}, "own-serial"),
+        ({"own": 1.99, "native": 2.0, "own-serial": 1.98}, "native"),
+    ],
+)
+def test_a_lead_is_two_per_cent(times, winner):
+    assert pretune.best(times) == winner
+
+
+def test_serial_candidate_uses_one_thread(gems, decided):
+    """Twice the elements that a thread gets at least: a second thread's work is seen in the process' thread times."""
+    if torch.get_num_threads() < 2:
+        pytest.skip("one thread")
+    gems.enable()
+    x = torch.randn(1 << 22)
+    want = torch.exp(x)
+    _native.native().tune_force("own-serial")
+    t, c = time.perf_counter(), time.thread_time()
+    for _ in range(20):
+        got = torch.exp(x)
+    wall, mine = time.perf_counter() - t, time.thread_time() - c
+    assert torch.equal(got, want)
+    cpu = time.process_time()
+    for _ in range(20):
+        torch.exp(x)
+    used = time.process_time() - cpu
+    assert used < 1.3 * max(mine, wall), "other threads worked too"
 
 
 def test_wrong_numbers_never_win(gems, decided, monkeypatch):
