@@ -71,7 +71,7 @@ class Measured(NamedTuple):
 
 
 def best(times: dict[str, float]) -> str:
-    """The candidate to run, of medians: native, own, others in this order, each of which must lead by two per cent to displace the
+    """The candidate to run, of medians: native, own, others in this order, each of which has to lead by 2 % to displace the
     one before it. What is equal keeps the usual numbers, and the simpler way."""
     order = sorted(times, key=lambda name: (name != "native", name != "own", name))
     winner = order[0]
