@@ -22,8 +22,8 @@ ALLOWED = {
     "include/": (("gems/",), TORCH + PYTHON + CHIP),
     "core/": (("gems/", "core/", "op_table.inc", "op_hash.h", "gen/"), TORCH + PYTHON + CHIP),
     "kernels/": (("kernels/", "gems/op.h", "gems/dtype.h"), TORCH + PYTHON),
-    # The CPU skeletons speak the C vtable's types (gems_scalar, cells) to their driver.
-    "kernels/simd/": (("kernels/", "gems/", "backends/cpu/cells.h"), TORCH + PYTHON + CHIP),
+    # The CPU skeletons speak the C vtable's types (gems_scalar) to their driver.
+    "kernels/simd/": (("kernels/", "gems/"), TORCH + PYTHON + CHIP),
     "ops/": (("kernels/lang/", "ops/"), TORCH + PYTHON + CHIP),
     "backends/cpu/": (
         ("gems/", "kernels/simd/", "kernels/lang/", "backends/cpu/", "op_table.inc", "op_hash.h"),

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "backends/cpu/cells.h"
+#include "kernels/simd/cells.h"
 #include "gems/backend_abi.h"
 #include "gems/op.h"
 

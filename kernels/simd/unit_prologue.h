@@ -8,7 +8,7 @@
 #include <arm_neon.h>
 #endif
 
-#include "backends/cpu/cells.h"
+#include "kernels/simd/cells.h"
 #if defined(__clang__)
 #define GEMS_LAMBDA_INLINE __attribute__((always_inline))
 #else
