@@ -2,8 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "bindings/torch/cache_module.h"
 
-#include <exception>
-
+#include "bindings/torch/python.h"
 #include "core/cache/kernel_cache.h"
 
 namespace gems::torch_binding {
@@ -21,15 +20,6 @@ template <class F> auto unlocked(F f) {
     throw;
   }
 }
-template <class F> PyObject* guarded(F f) {
-  try {
-    return f();
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-    return nullptr;
-  }
-}
-
 PyObject* text(const std::string& s) { return PyUnicode_DecodeFSDefaultAndSize(s.data(), static_cast<Py_ssize_t>(s.size())); }
 long long number(int64_t n) { return n; }
 

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 #include <filesystem>
 
 #include "bindings/torch/allocator.h"
 #include "bindings/torch/cache_module.h"
+#include "bindings/torch/python.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
 #include "bindings/torch/tune_module.h"
@@ -20,15 +20,6 @@ namespace gems::torch_binding {
 namespace {
 
 PyObject* g_recorder = nullptr;
-
-template <class F> PyObject* guarded(F f) {
-  try {
-    return f();
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-    return nullptr;
-  }
-}
 
 PyObject* py_table(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {

@@ -3,9 +3,9 @@
 #include <Python.h>
 
 #include <cstdlib>
-#include <exception>
 #include <map>
 
+#include "bindings/torch/python.h"
 #include "bindings/torch/tune_module.h"
 #include "core/tune/choices.h"
 #include "core/tune/records.h"
@@ -26,15 +26,6 @@ class Unlocked {
  private:
   PyThreadState* state_;
 };
-
-template <class F> PyObject* guarded(F f) {
-  try {
-    return f();
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-    return nullptr;
-  }
-}
 
 RecordStore* store_of(PyObject* o) { return static_cast<RecordStore*>(PyCapsule_GetPointer(o, kCapsule)); }
 PyObject* text(const std::string& s) { return PyUnicode_FromStringAndSize(s.data(), static_cast<Py_ssize_t>(s.size())); }
