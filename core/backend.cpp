@@ -62,6 +62,7 @@ const gems_host g_host = {
 }  // namespace
 
 void set_framework(const Framework& f) { g_framework = f; }
+int framework_threads() { return host_num_threads(); }
 
 bool load_backend(const char* path) {
   static const int once = pthread_atfork(nullptr, nullptr, [] { g_forked.store(true, std::memory_order_relaxed); });

@@ -15,6 +15,7 @@ struct Framework {
   void (*scratch_free)(void* handle) = nullptr;
 };
 GEMS_API void set_framework(const Framework& f);
+GEMS_API int framework_threads();  // of a parallel region entered now
 
 // dlopen; no device is touched. false and a logged reason when the file is missing, foreign or of another ABI.
 GEMS_API bool load_backend(const char* path);

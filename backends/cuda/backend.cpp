@@ -64,6 +64,12 @@ const char* describe() {
   return text.c_str();
 }
 
+const char* environment(int index) {
+  static thread_local std::string text;
+  text = device_environment(index);
+  return text.empty() ? nullptr : text.c_str();
+}
+
 const gems_backend kBackend = {
     .abi_version = GEMS_ABI_VERSION,
     .name = "cuda",
@@ -77,6 +83,10 @@ const gems_backend kBackend = {
     .force_variant = nullptr,
     .jit_mode = jit_mode,
     .jit_pending = jit_pending,
+    .environment = environment,
+    .variants = nullptr,
+    .mark = nullptr,
+    .elapsed = nullptr,
 };
 
 }  // namespace

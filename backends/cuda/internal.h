@@ -117,6 +117,7 @@ ThreadState& thread_state();
 
 gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
+std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
 
 // pool.cpp
 int jit_mode(int mode);

@@ -68,6 +68,26 @@ DeviceState* attach(int index) {
   return s.release();
 }
 
+// The kernel module's version, "580.159.04", which nvidia-smi shows too; where the file is missing, the CUDA version it offers.
+std::string driver_version() {
+  std::string text(4096, 0);
+  const int fd = open("/proc/driver/nvidia/version", O_RDONLY | O_CLOEXEC);
+  const ssize_t n = fd >= 0 ? read(fd, text.data(), text.size()) : 0;
+  if (fd >= 0) close(fd);
+  text.resize(n > 0 ? (size_t)n : 0);
+  // "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build ...": the first word like 1.2
+  for (size_t at = text.find("Module"); at < text.size() && text[at] != '\n';) {
+    const size_t end = std::min(text.find_first_of(" \t\n", at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!word.empty() && word.find_first_not_of("0123456789.") == std::string::npos && word.find('.') != std::string::npos)
+      return word;
+    at = end + 1;
+  }
+  int version = 0;
+  if (driver().cuDriverGetVersion) driver().cuDriverGetVersion(&version);
+  return "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
 std::string first_lines(const std::string& log, int n) {
   size_t at = 0;
   while (n-- > 0 && at != std::string::npos) at = log.find('\n', at + (at ? 1 : 0));
@@ -339,6 +359,15 @@ void scratch_free(void* handle) {
 }
 
 std::vector<std::string> compile_options(const std::string& arch) { return {"-arch=" + arch, "-std=c++20", "-default-device"}; }
+
+std::string device_environment(int index) {
+  if (index < 0 || index >= kMaxDevices) return "";
+  const DeviceState* s = g_devices[index].load(std::memory_order_acquire);
+  if (!s && !(s = attach(index))) return "";
+  const char* compiler = nvrtc_version(nullptr);
+  return s->name + ", sm_" + std::to_string(s->cc_major) + std::to_string(s->cc_minor) + ", " + std::to_string(s->sm_count) +
+         " SM\n" + driver_version() + "\nNVRTC " + (compiler ? compiler : "missing");
+}
 
 std::string device_description() {
   std::string r;

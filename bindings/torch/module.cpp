@@ -56,6 +56,17 @@ PyObject* py_activate(PyObject*, PyObject* arg) {
   Py_RETURN_NONE;
 }
 
+PyObject* py_environment(PyObject*, PyObject* args) {
+  int type = 0, index = 0;
+  if (!PyArg_ParseTuple(args, "ii", &type, &index)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    const gems_backend* b = backend_for(type);
+    const char* text = b && b->environment ? b->environment(index) : nullptr;
+    if (!text) Py_RETURN_NONE;
+    return PyUnicode_FromString(text);
+  });
+}
+
 PyObject* py_call_count(PyObject*, PyObject*) { return PyLong_FromLongLong(call_counter().load()); }
 
 PyObject* py_stats(PyObject*, PyObject*) {
@@ -232,6 +243,7 @@ PyMethodDef kMethods[] = {
     {"register", py_register, METH_O, "one byte a row: registered with the dispatcher"},
     {"activate", py_activate, METH_O, "one byte a row: calls run our kernels"},
     {"call_count", py_call_count, METH_NOARGS, "own kernels run since load"},
+    {"environment", py_environment, METH_VARARGS, "(device type, index): lines (device, driver, compiler), or None"},
     {"stats", py_stats, METH_NOARGS, "(row, device, own, native, own_ns, native_ns) of rows that were called"},
     {"stats_reset", py_stats_reset, METH_NOARGS, ""},
     {"stats_timing", py_stats_timing, METH_O, "collect times too"},

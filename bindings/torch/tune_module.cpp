@@ -343,13 +343,16 @@ PyObject* tune_force(PyObject*, PyObject* arg) {
 }
 PyObject* tune_trace(PyObject*, PyObject* arg) {
   const auto seen = trace_buckets(PyObject_IsTrue(arg) == 1);
-  return list_of(seen, [](const auto& s) { return Py_BuildValue("(ss)", s.first.c_str(), s.second.c_str()); });
+  return list_of(seen, [](const TracedCall& s) {
+    PyObject* names = list_of(s.candidates, [](const std::string& c) { return PyUnicode_FromString(c.c_str()); });
+    return names ? Py_BuildValue("(ssN)", s.op.c_str(), s.bucket.c_str(), names) : nullptr;
+  });
 }
 
 PyMethodDef kMethods[] = {
     {"tune_choices", tune_choices, METH_O, "([(op, bucket, candidate)]): replaces what was decided; how many hold"},
     {"tune_force", tune_force, METH_O, "(candidate): for all calls of this thread; \"auto\" ends it"},
-    {"tune_trace", tune_trace, METH_O, "(on): [(op, bucket)] of this thread's calls since the last call"},
+    {"tune_trace", tune_trace, METH_O, "(on): [(op, bucket, [candidates])] of this thread's calls since the last call"},
     {"tune_open", tune_open, METH_VARARGS, "(where[, limits]); None: the store of this process; a capsule"},
     {"tune_put", tune_put, METH_VARARGS, "(store, records): how many were taken"},
     {"tune_winners", tune_winners, METH_VARARGS, "(store, env, hashes or None): the fastest record of each bucket"},

@@ -1,10 +1,12 @@
 #include "core/tune/choices.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
 #include <mutex>
 
+#include "core/backend.h"
 #include "core/promote.h"
 #include "core/registry.h"
 
@@ -79,20 +81,48 @@ std::atomic<int> g_watchers{0};
 struct Watch {
   int16_t forced = kCandidateAuto;
   bool tracing = false;
-  std::vector<std::pair<std::string, std::string>> seen;
+  std::vector<TracedCall> seen;
 };
 thread_local Watch t_watch;
 
 }  // namespace
 
-const char* candidate_name(int16_t c) {
-  static const char* const names[] = {"auto", "native", "own", "own-serial"};
-  return c >= 0 && c < 4 ? names[c] : nullptr;
+namespace {
+const char* const kNames[] = {"auto", "native", "own", "own-serial"};
+struct Knob {
+  const char* name;
+  uint8_t gems_knobs::* value;
+};
+constexpr Knob kKnobs[] = {{"tile", &gems_knobs::tile}, {"unroll", &gems_knobs::unroll}, {"block", &gems_knobs::block},
+                           {"split", &gems_knobs::split}};
+constexpr char kVariantPrefix[] = "own:";
+}  // namespace
+
+std::string candidate_name(int16_t c) {
+  if (c >= 0 && c <= kCandidateSerial) return kNames[c];
+  if (c < GEMS_VARIANT) return "";
+  const gems_knobs knobs = gems_knobs_of(c);
+  std::string s;
+  for (const Knob& k : kKnobs)
+    if (const int v = knobs.*k.value) s += (s.empty() ? kVariantPrefix : ",") + (k.name + ("=" + std::to_string(v)));
+  return s.empty() ? kNames[kCandidateOwn] : s;
 }
 int16_t candidate_of_name(const std::string& name) {
-  for (int16_t c = 0; candidate_name(c); c++)
-    if (name == candidate_name(c)) return c;
-  return -1;
+  for (int16_t c = 0; c <= kCandidateSerial; c++)
+    if (name == kNames[c]) return c;
+  if (name.rfind(kVariantPrefix, 0) != 0) return -1;
+  if (name.size() < sizeof kVariantPrefix) return -1;
+  gems_knobs knobs{};
+  for (size_t at = sizeof kVariantPrefix - 1; at < name.size();) {
+    const size_t end = std::min(name.find(',', at), name.size()), is = name.find('=', at);
+    const Knob* knob = nullptr;
+    for (const Knob& k : kKnobs)
+      if (is < end && name.compare(at, is - at, k.name) == 0) knob = &k;
+    if (!knob || end != is + 2 || name[is + 1] < '1' || name[is + 1] > '7') return -1;
+    knobs.*knob->value = static_cast<uint8_t>(name[is + 1] - '0');
+    at = end + 1;
+  }
+  return gems_variant(knobs);
 }
 
 uint64_t bucket_hash(const gems_call& call) { return hash_of(geometry_of(call)); }
@@ -164,14 +194,23 @@ void force_candidate(int16_t candidate) {
   t_watch.forced = candidate;
   if (before != now) g_watchers.fetch_add(now ? 1 : -1);
 }
-std::vector<std::pair<std::string, std::string>> trace_buckets(bool on) {
+std::vector<TracedCall> trace_buckets(bool on) {
   if (on != t_watch.tracing) g_watchers.fetch_add(on ? 1 : -1);
   t_watch.tracing = on;
   return std::move(t_watch.seen);
 }
 bool tuning_watches() { return g_watchers.load(std::memory_order_relaxed) != 0; }
 int16_t watched_candidate(const gems_call& call) {
-  if (t_watch.tracing) t_watch.seen.emplace_back(call.op->name, bucket_text(call));
+  if (t_watch.tracing) {
+    TracedCall seen{call.op->name, bucket_text(call), {kNames[kCandidateOwn]}};
+    constexpr int kMost = 256;
+    int16_t variants[kMost];
+    const gems_backend* b = backend_for(call.t[0].device_type);
+    const int n = b && b->variants ? b->variants(&call, variants, kMost) : 0;
+    for (int i = 0; i < n; i++) seen.candidates.push_back(candidate_name(variants[i]));
+    if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) seen.candidates.push_back(kNames[kCandidateSerial]);
+    t_watch.seen.push_back(std::move(seen));
+  }
   return t_watch.forced != kCandidateAuto ? t_watch.forced : choice_for(call);
 }
 

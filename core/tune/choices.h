@@ -8,14 +8,14 @@
 
 namespace gems {
 
-// Candidates that every operator has; larger numbers are variants of a backend.
+// Candidates that every operator has; from GEMS_VARIANT on variants of a backend's kernel (backend_abi.h, gems_knobs).
 enum : int16_t {
   kCandidateAuto = 0,    // no decision: the backend's heuristic
   kCandidateNative = 1,  // the framework's kernel
   kCandidateOwn = 2,     // ours, also where the heuristic would leave the call to the native kernel
   kCandidateSerial = 3,  // the same on the calling thread alone (CPU): starting a second one costs a microsecond and more
 };
-GEMS_API const char* candidate_name(int16_t candidate);       // "native", "own", "own-serial"; nullptr: unknown
+GEMS_API std::string candidate_name(int16_t candidate);       // "native", "own", "own-serial", "own:tile=2,split=1"; "": unknown
 GEMS_API int16_t candidate_of_name(const std::string& name);  // -1: unknown
 
 // Calls that one decision holds for: equal operator (not part of the hash), device type, dtypes, layout classes; sizes alike.
@@ -36,8 +36,12 @@ GEMS_API int16_t choice_for(const gems_call& call);
 
 // While tuning: every call of this thread runs this candidate whatever was decided; kCandidateAuto ends that.
 GEMS_API void force_candidate(int16_t candidate);
-// While on, each call of this thread leaves (operator, bucket text) here; returns what came since the last call.
-GEMS_API std::vector<std::pair<std::string, std::string>> trace_buckets(bool on);
+// While on, each call of this thread leaves itself here; returns what came since the last call.
+struct TracedCall {
+  std::string op, bucket;                // the bucket's text
+  std::vector<std::string> candidates;  // what is worth measuring: "own", variants; "native" is always
+};
+GEMS_API std::vector<TracedCall> trace_buckets(bool on);
 // Is a thread tracing or forcing? run() looks at it, one relaxed load.
 GEMS_API bool tuning_watches();
 GEMS_API int16_t watched_candidate(const gems_call& call);  // of this thread, with its trace

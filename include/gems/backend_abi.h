@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define GEMS_ABI_VERSION 2
+#define GEMS_ABI_VERSION 3
 #define GEMS_MAX_OPERANDS 10 /* outputs and inputs of one call */
 #define GEMS_MAX_DIMS 12     /* of an iteration space after collapsing; more: unsupported */
 #define GEMS_MAX_PARS 8
@@ -54,12 +54,35 @@ typedef struct gems_call {
   int32_t nout, nin, npar;
   int8_t compute;    /* gems_dtype in which the functor computes: F32, F64, I64, I32 or BOOL */
   int8_t common;     /* pointwise: the promoted gems_dtype; set if an operand has GEMS_T_VIA */
-  int16_t candidate; /* what tuning chose: 0 nothing (heuristic), 2 the backend's own kernel even where it would decline, else a
-                        variant of the backend */
+  int16_t candidate; /* what tuning chose: 0 nothing (heuristic), 2 the backend's own kernel even where it would decline, from
+                        GEMS_VARIANT on a variant of it: gems_knobs_of() */
   gems_scalar par[GEMS_MAX_PARS]; /* .d if compute is floating, else .i; families document theirs */
   gems_tensor t[GEMS_MAX_OPERANDS];
   gems_iter it;
 } gems_call;
+
+/* A variant of a backend's kernel: values of up to four knobs, which the core reads only to name them in records
+ * ("own:tile=2,split=1"). 0: as the heuristic has it; 1 to 7: what the backend's planner of the operator's family says. */
+#define GEMS_VARIANT 0x4000
+typedef struct gems_knobs {
+  uint8_t tile;   /* what one thread or block takes at once: vector width, tile of a product, threads of a row */
+  uint8_t unroll; /* packs in flight, stages of a pipeline */
+  uint8_t block;  /* threads of a block (GPU), elements of a block (CPU) */
+  uint8_t split;  /* into how many parts one result's work is divided (GPU); how many threads share the call (CPU) */
+} gems_knobs;
+static inline int16_t gems_variant(gems_knobs k) {
+  return (int16_t)(GEMS_VARIANT | (k.tile & 7) | (k.unroll & 7) << 3 | (k.block & 7) << 6 | (k.split & 7) << 9);
+}
+static inline gems_knobs gems_knobs_of(int16_t candidate) {
+  gems_knobs k = {0, 0, 0, 0};
+  if (candidate & GEMS_VARIANT) {
+    k.tile = (uint8_t)(candidate & 7);
+    k.unroll = (uint8_t)(candidate >> 3 & 7);
+    k.block = (uint8_t)(candidate >> 6 & 7);
+    k.split = (uint8_t)(candidate >> 9 & 7);
+  }
+  return k;
+}
 
 /* What the core (and through it the framework) lends to a backend. */
 typedef struct gems_host {
@@ -103,6 +126,16 @@ typedef struct gems_backend {
    * long at most. */
   int (*jit_mode)(int mode);
   int (*jit_pending)(double seconds);
+  /* (optional) where a measurement on a device holds: three lines (device, driver, compiler); NULL: unknown. Valid until the
+   * thread's next call. */
+  const char* (*environment)(int device_index);
+  /* (optional) writes the variants of its kernel that are worth measuring for this planned call beside the heuristic's own (which
+   * isn't among them), at most `cap`; returns how many. Launches and compiles nothing. */
+  int (*variants)(const gems_call* call, int16_t* candidates, int cap);
+  /* (optional) for measuring real calls without a stall: mark() leaves a time mark on the call's stream (NULL: not now, it is being
+   * captured); elapsed() takes two of them back: 1 with the time between them, 0 not there yet (ask again), -1 lost. */
+  void* (*mark)(const gems_call* call);
+  int (*elapsed)(void* begin, void* end, double* microseconds);
 } gems_backend;
 
 /* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC

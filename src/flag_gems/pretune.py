@@ -34,12 +34,12 @@ COLD = 192 << 20  # bytes that the calls of one graph touch: three times the 60 
 
 def environment(device: str) -> tune.TuneEnv:
     """Where a measurement on this device holds."""
-    if torch.device(device).type == "cuda":
-        p = torch.cuda.get_device_properties(device)
-        name = f"{p.name}, sm_{p.major}{p.minor}, {p.multi_processor_count} SM"
-        driver = str(torch._C._cuda_getDriverVersion())
-        # NVRTC's version is known only once a kernel was asked for; it comes with torch's CUDA.
-        return tune.TuneEnv(name, driver, f"CUDA {torch.version.cuda}, torch {torch.__version__}", __version__)
+    where = torch.device(device)
+    if where.type == "cuda":
+        index = torch.cuda.current_device() if where.index is None else where.index
+        lines = (native().environment(1, index) or "").split("\n")
+        if len(lines) == 3:
+            return tune.TuneEnv(lines[0], lines[1], f"{lines[2]}, torch {torch.__version__}", __version__)
     isa = (native().isas() or ["baseline"])[-1]
     name = f"{_cpu_name()}, {isa}, {torch.get_num_threads()} threads"
     return tune.TuneEnv(name, platform.machine(), f"torch {torch.__version__}", __version__)
@@ -194,10 +194,11 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
             seen = c.tune_trace(False)
         if c.call_count() == before:
             return undecided("runs natively: " + c.last_fallback())
-        buckets = sorted(set(seen))
+        buckets = sorted({(op, bucket) for op, bucket, _ in seen})
         if len(buckets) != 1:
             return undecided(f"made of {len(buckets)} of our calls" if buckets else "our kernel isn't asked")
         op, bucket = buckets[0]
+        names = next(names for o, b, names in seen if (o, b) == buckets[0])
         if any(r.op == op and r.custom for r in gems().table.rows):
             return undecided("has no native kernel")
         c.tune_force("native")
@@ -208,7 +209,7 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
         if not _close(own, reference):
             return undecided("our numbers differ from the native ones: not tuned, please report")
         timer = _Timer(call, args, kwargs, device)
-        times: dict[str, list[float]] = {name: [] for name in candidates(device)}
+        times: dict[str, list[float]] = {name: [] for name in ("native", *names)}
         end = time.perf_counter() + seconds
         for i in range(rounds + 1):
             for name, taken in times.items():
@@ -219,12 +220,6 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
                 break
     found = {name: (statistics.median(v) * 1e6, _spread(v)) for name, v in times.items()}
     return Measured(entry, op, bucket, found, min(map(len, times.values())), "")
-
-
-def candidates(device: str) -> tuple[str, ...]:
-    """What is measured on a device. A second thread is a choice on CPUs only, and where there is one."""
-    serial = torch.device(device).type == "cpu" and torch.get_num_threads() > 1
-    return ("own", "native", *(["own-serial"] if serial else []))
 
 
 def records_of(results: Iterable[Measured], env: tune.TuneEnv) -> list[tune.TuneRecord]:
@@ -394,7 +389,7 @@ def _bucket_of(entry, device, dtype) -> tuple[str, str] | None:
     finally:
         c.tune_force("auto")
         seen = c.tune_trace(False)
-    return seen[0] if seen else None  # what follows are calls that the native kernel itself makes
+    return seen[0][:2] if seen else None  # what follows are calls that the native kernel itself makes
 
 
 def prewarm(

@@ -100,9 +100,22 @@ TEST(Choices, ForcedAndTraced) {
   EXPECT_EQ(watched_candidate(a.c), kCandidateAuto);
   const auto seen = trace_buckets(false);
   ASSERT_EQ(seen.size(), 2u);
-  EXPECT_EQ(seen[0].first, "relu");
-  EXPECT_EQ(seen[0].second, bucket_text(a.c));
+  EXPECT_EQ(seen[0].op, "relu");
+  EXPECT_EQ(seen[0].bucket, bucket_text(a.c));
+  EXPECT_EQ(seen[0].candidates.front(), "own");
   EXPECT_FALSE(tuning_watches());
+}
+
+TEST(Choices, NamesOfCandidates) {
+  for (const int16_t c : {kCandidateAuto, kCandidateNative, kCandidateOwn, kCandidateSerial})
+    EXPECT_EQ(candidate_of_name(candidate_name(c)), c);
+  for (int code = 1; code < 1 << 12; code++) {
+    const auto c = static_cast<int16_t>(GEMS_VARIANT | code);
+    EXPECT_EQ(candidate_of_name(candidate_name(c)), c);
+  }
+  EXPECT_EQ(candidate_name(gems_variant({2, 0, 0, 1})), "own:tile=2,split=1");
+  for (const char* wrong : {"", "own:", "own:tile", "own:tile=", "own:tile=0", "own:tile=8", "own:tile=12", "own:hue=1", "own:tile=1;"})
+    EXPECT_EQ(candidate_of_name(wrong), -1) << wrong;
 }
 
 // Prints the cost (goal: 20 ns), asserts nothing about it: the machine is shared.
