@@ -25,6 +25,7 @@ std::vector<const gems_backend*>& all_backends() {
 std::atomic<bool> g_forked{false};
 thread_local const char* t_error = "";
 thread_local bool t_serial = false;  // kCandidateSerial
+thread_local int t_only_kernel = 0;  // living OnlyKernel objects
 
 void host_parallel_for(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* ctx) {
   if (n <= 0) return;
@@ -54,9 +55,12 @@ const char* host_source(const char* name) {
 const char* host_source_name(int i) { return i >= 0 && i < kEmbeddedCount ? kEmbedded[i].name : nullptr; }
 void host_log(int level, const char* text) { log(level, text); }
 
+int host_only_kernel() { return t_only_kernel; }
+
 const gems_host g_host = {
     GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, cache_load, cache_store,
     host_source,      host_source_name,  host_log,         setting,      cache_begin,       cache_end,
+    host_only_kernel,
 };
 
 }  // namespace
@@ -120,6 +124,8 @@ gems_status run(gems_call& call) {
 }
 
 const char* last_error() { return t_error; }
+OnlyKernel::OnlyKernel() { t_only_kernel++; }
+OnlyKernel::~OnlyKernel() { t_only_kernel--; }
 
 std::atomic<int64_t>& call_counter() {
   static std::atomic<int64_t> n{0};

@@ -26,6 +26,14 @@ GEMS_API std::vector<const gems_backend*> loaded_backends();
 // Runs a planned call on the backend of t[0]'s device and counts it. The reason of UNSUPPORTED and the text of FAILED: last_error().
 GEMS_API gems_status run(gems_call& call);  // sets call.candidate
 GEMS_API const char* last_error();
+// While one lives, this thread's calls have no kernel but ours: they compile it even if GEMS_JIT says that calls don't wait.
+class GEMS_API OnlyKernel {
+ public:
+  OnlyKernel();
+  ~OnlyKernel();
+  OnlyKernel(const OnlyKernel&) = delete;
+  OnlyKernel& operator=(const OnlyKernel&) = delete;
+};
 
 // Own kernels run since load (a native fallback doesn't count).
 GEMS_API std::atomic<int64_t>& call_counter();

@@ -194,6 +194,7 @@ const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
 bool deferred(const Device* dev, const KernelKey& key) {
   ThreadState& t = thread_state();
   if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || !t.call || collecting(t.call)) return false;
+  if (host().only_kernel && host().only_kernel()) return false;
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
   if (const OwnedKernel* k = s->kernels.find(key)) {
     unsupported(k->pending.load(std::memory_order_relaxed) ? "this kernel is being compiled" : kRetired);

@@ -138,11 +138,11 @@ class Pool {
 
 int mode_of_setting() {
   const char* s = host().setting ? host().setting("GEMS_JIT") : nullptr;
-  if (!s || !*s || !strcmp(s, "sync")) return GEMS_JIT_SYNC;  // async becomes the default once it has run on a GPU
-  if (!strcmp(s, "async")) return GEMS_JIT_ASYNC;
+  if (!s || !*s || !strcmp(s, "async")) return GEMS_JIT_ASYNC;
+  if (!strcmp(s, "sync")) return GEMS_JIT_SYNC;
   if (!strcmp(s, "off")) return GEMS_JIT_OFF;
-  if (host().log) host().log(2, "GEMS_JIT is none of async, sync, off: taken as sync");
-  return GEMS_JIT_SYNC;
+  if (host().log) host().log(2, "GEMS_JIT is none of async, sync, off: taken as async");
+  return GEMS_JIT_ASYNC;
 }
 
 }  // namespace

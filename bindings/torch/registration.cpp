@@ -37,10 +37,18 @@ void call_native(std::unique_ptr<c10::SafeKernelFunction>& native, const Row& r,
   native->callBoxed(*r.handle, ks, st);
 }
 
+// Our kernel or none: what runs natively while its kernel is compiled has to wait for it here.
+bool serve(Row& r, int device, torch::jit::Stack& st) {
+  if (r.handler(r, st)) return true;
+  if (C10_LIKELY(r.native[device] != nullptr)) return false;
+  OnlyKernel scope;
+  return r.handler(r, st);
+}
+
 void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
   Counters& c = r.counters[device];
   const int64_t t0 = now_ns();
-  if (r.handler(r, st)) {
+  if (serve(r, device, st)) {
     c.own.fetch_add(1, std::memory_order_relaxed);
     c.own_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
     if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r.index);
@@ -136,7 +144,7 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
   if (r.active.load(std::memory_order_relaxed)) {
     if (C10_UNLIKELY(observed())) return run_observed(r, device, ks, st);
     Counters& c = r.counters[device];
-    if (r.handler(r, st)) {
+    if (serve(r, device, st)) {
       c.own.fetch_add(1, std::memory_order_relaxed);
       return;
     }

@@ -105,6 +105,8 @@ typedef struct gems_host {
    * begin 1: compile, store, end. 0: another process has stored it meanwhile: load it (no end). Waits for it a bounded time. */
   int (*cache_begin)(const char* key);
   void (*cache_end)(const char* key);
+  /* Has the call of this thread no other kernel (an operator of our own)? Then it waits for its compilation in GEMS_JIT=async too. */
+  int (*only_kernel)(void);
 } gems_host;
 
 typedef struct gems_backend {
@@ -139,7 +141,7 @@ typedef struct gems_backend {
 } gems_backend;
 
 /* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC
- * (default) compiles in the call, ASYNC runs natively while a thread compiles. */
+ * compiles in the call, ASYNC (default) runs natively while a thread compiles. */
 enum { GEMS_JIT_OFF = 0, GEMS_JIT_SYNC = 1, GEMS_JIT_ASYNC = 2 };
 
 typedef const gems_backend* (*gems_backend_entry_fn)(const gems_host* host);

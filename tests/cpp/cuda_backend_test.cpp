@@ -85,6 +85,7 @@ void log_line(int, const char* text) {
   std::lock_guard<std::mutex> guard(g_lock);
   g_log.push_back(text);
 }
+int g_only_kernel = 0;
 const char* read_setting(const char* name) { return std::getenv(name); }
 
 class CudaBackend : public testing::Test {
@@ -107,6 +108,7 @@ class CudaBackend : public testing::Test {
     host.source_name = source_name;
     host.log = log_line;
     host.setting = read_setting;
+    host.only_kernel = [] { return g_only_kernel; };
     backend = reinterpret_cast<gems_backend_entry_fn>(dlsym(lib, "gems_backend_entry"))(&host);
     ASSERT_NE(backend, nullptr);
   }
@@ -368,6 +370,17 @@ TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
   EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
   EXPECT_EQ(backend->jit_pending(60), 0);
   EXPECT_EQ(fake->modules - modules, 2);  // partial results, and their sum
+}
+
+TEST_F(CudaBackend, AsyncCallsWithoutANativeKernelWait) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  Call a("logical_not", 100);
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);  // left to the pool
+  g_only_kernel = 1;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();  // whether the pool has begun with it or not
+  Call b("bitwise_not", 100);
+  EXPECT_EQ(backend->run(&b.c), GEMS_OK) << backend->last_error();
+  g_only_kernel = 0;
 }
 
 TEST_F(CudaBackend, AsyncLeavesCapturesAlone) {
