@@ -122,7 +122,7 @@ std::string device_environment(int index);    // gems_backend::environment; "" i
 // pool.cpp
 int jit_mode(int mode);
 int jit_pending(double seconds);
-bool enqueue(DeviceState* s, const gems_call& call);  // false: there is no pool (a forked child, exit)
+bool enqueue(const gems_call& call);  // false: there is no pool (a forked child, exit)
 
 // unit.cpp
 std::string unit_text(const KernelSource& src);

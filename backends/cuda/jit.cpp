@@ -25,6 +25,13 @@ const Device* no_device(const char* what, CUresult r) {
   return nullptr;
 }
 
+// May this thread's call run natively now, and on our kernel later?
+bool may_defer() {
+  const ThreadState& t = thread_state();
+  return jit_mode(-1) == GEMS_JIT_ASYNC && !t.check && t.call && !collecting(t.call) &&
+         !(host().only_kernel && host().only_kernel());
+}
+
 // Cold: the first call on a device. Attaches to the primary context that the framework made (or makes it).
 DeviceState* attach(int index) {
   ThreadState& t = thread_state();
@@ -170,6 +177,13 @@ const Device* device_of(const gems_call* call) {
   const unsigned index = (unsigned char)call->t[0].device_index;
   DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
   if (__builtin_expect(!s, 0)) {
+    // The driver's first answers take 2 to 20 ms: a call that needn't wait for a kernel doesn't wait for them either.
+    if (index < kMaxDevices && may_defer()) {
+      static std::atomic<int> left{4096};  // calls that come before the answers: kernels of these are built all the same
+      if (left.fetch_sub(1, std::memory_order_relaxed) > 0) enqueue(*call);
+      unsupported("the first calls on this device: it is being opened");
+      return nullptr;
+    }
     s = attach((int)index);
     if (!s) return nullptr;
     if (index == kCheckDevice) return s;
@@ -192,9 +206,8 @@ const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
 }
 
 bool deferred(const Device* dev, const KernelKey& key) {
-  ThreadState& t = thread_state();
-  if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || !t.call || collecting(t.call)) return false;
-  if (host().only_kernel && host().only_kernel()) return false;
+  if (!may_defer()) return false;
+  const ThreadState& t = thread_state();
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
   if (const OwnedKernel* k = s->kernels.find(key)) {
     unsupported(k->pending.load(std::memory_order_relaxed) ? "this kernel is being compiled" : kRetired);
@@ -212,7 +225,7 @@ bool deferred(const Device* dev, const KernelKey& key) {
     else return unsupported("this kernel is being compiled"), true;
   }
   // Without a pool the kernel stays pending, that is native, for the rest of this process.
-  enqueue(s, *t.call);
+  enqueue(*t.call);
   unsupported("this kernel is being compiled");
   return true;
 }

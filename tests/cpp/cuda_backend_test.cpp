@@ -353,6 +353,18 @@ TEST_F(CudaBackend, AsyncCallsDontWait) {
   EXPECT_TRUE(fake->last.overlaps);  // as a kernel that was compiled in its call
 }
 
+TEST_F(CudaBackend, AsyncOpensADeviceBesideTheCalls) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  const int retained = fake->retained;
+  Call a("abs", 100, 2), b("neg", 100, 2);  // a device that no other test uses
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->run(&b.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  EXPECT_EQ(fake->retained - retained, 1);
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();  // what came before it was open was built too
+  EXPECT_EQ(backend->run(&b.c), GEMS_OK) << backend->last_error();
+}
+
 TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
   backend->jit_mode(GEMS_JIT_ASYNC);
   const int64_t n = 1 << 22;
@@ -378,7 +390,7 @@ TEST_F(CudaBackend, AsyncCallsWithoutANativeKernelWait) {
   EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);  // left to the pool
   g_only_kernel = 1;
   EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();  // whether the pool has begun with it or not
-  Call b("bitwise_not", 100);
+  Call b("rsqrt", 100);
   EXPECT_EQ(backend->run(&b.c), GEMS_OK) << backend->last_error();
   g_only_kernel = 0;
 }
