@@ -7,7 +7,6 @@ every call finds a cold cache and no host time is measured. Graphs of both sides
 
 import sys
 
-
 import torch
 import torch.nn.functional as F
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What compilation and pre-tuning cost the program that runs (GPU). Each part is a process of its own, because it is about first calls.
+"""What compilation and pre-tuning cost the program that runs (GPU). Each part is a process of its own: it is about first calls.
 
 first     cold cache, GEMS_JIT=async: host time of the first calls of about 40 operators beside native calls
 model     cold cache, async: time until all kernels of a Llama's generate are there; its calls above 5 ms among the first 1000
@@ -37,8 +37,8 @@ shapes:
 def operators(device: str) -> dict:
     x, y, w = torch.randn(64, 128, device=device), torch.randn(64, 128, device=device), torch.randn(128, device=device)
     i = torch.randint(0, 64, (32,), device=device)
-    calls = {name: (lambda f=getattr(torch, name): f(x)) for name in
-             "abs neg exp log sqrt rsqrt sin cos tanh sigmoid relu floor ceil round sign reciprocal erf isnan".split()}  # fmt: skip
+    unary = "abs neg exp log sqrt rsqrt sin cos tanh sigmoid relu floor ceil round sign reciprocal erf isnan".split()
+    calls = {name: (lambda f=getattr(torch, name): f(x)) for name in unary}
     calls |= {name: (lambda f=getattr(torch, name): f(x, y)) for name in "add sub mul div maximum minimum eq lt ge".split()}
     calls |= {
         "silu": lambda: F.silu(x), "gelu": lambda: F.gelu(x), "softmax": lambda: torch.softmax(x, -1),
@@ -57,8 +57,8 @@ def host_us(call) -> float:
 
 
 def lone_us(call, pause: float = 0.002) -> float:
-    """Of a call after a pause, as a first call is one: caches of the processor are cold, the core may sleep. On an H100's host 6.5 us
-    in a loop are 55 us after 2 ms and 200 us after 0.1 s."""
+    """Of a call after a pause, as a first call is one: caches of the processor are cold, the core may sleep. On an H100's host
+    6.5 us in a loop are 55 us after 2 ms and 200 us after 0.1 s."""
     torch.cuda.synchronize()
     time.sleep(pause)
     return host_us(call)
@@ -108,9 +108,8 @@ def disk(device: str) -> dict:
 
 
 def llama(shape: str, device: str):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     from hf_llama import SHAPES
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(max_position_embeddings=4096, **SHAPES[shape])
@@ -167,8 +166,8 @@ def tuned(device: str, shape: str, folder: str, cudnn: str) -> dict:
     def run(n):
         times.clear()
         t = time.perf_counter()
-        net.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=n, min_new_tokens=n, do_sample=False, pad_token_id=0,
-                     eos_token_id=None, streamer=Clock())  # fmt: skip
+        net.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=n, min_new_tokens=n, do_sample=False,
+                     pad_token_id=0, eos_token_id=None, streamer=Clock())  # fmt: skip
         return [(b - a) * 1e3 for a, b in zip([t, *times[1:]], times[1:])]
 
     with torch.inference_mode():

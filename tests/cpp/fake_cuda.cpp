@@ -25,7 +25,9 @@ EXPORT int cuDeviceGetAttribute(int* v, int a, int) {
   *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : 227 << 10;
   return 0;
 }
-EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) { return fake_cuda()->retained++, *c = reinterpret_cast<void*>(0x100 + d), 0; }
+EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) {
+  return fake_cuda()->retained++, *c = reinterpret_cast<void*>(0x100 + d), 0;
+}
 EXPORT int cuCtxGetCurrent(void** c) { return *c = t_context, 0; }
 EXPORT int cuCtxSetCurrent(void* c) { return t_context = c, 0; }
 EXPORT int cuModuleLoadData(void** m, const void* image) {
