@@ -1,9 +1,11 @@
 #include "core/cache/kernel_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -101,8 +103,16 @@ class Cache {
     std::lock_guard<std::mutex> guard(lock_);
     for (const auto& p : packs_)
       if (p->base() == pack->base()) return "";
+    if (const Directory d = pack->open(false, &why))
+      for (const std::string& m : makers_in(d->get()))
+        if (std::find(makers_.begin(), makers_.end(), m) == makers_.end()) makers_.push_back(m);
     packs_.push_back(std::move(pack));
     return "";
+  }
+  const char* maker(int i) {
+    packs();
+    std::lock_guard<std::mutex> guard(lock_);
+    return i >= 0 && i < static_cast<int>(makers_.size()) ? makers_[static_cast<size_t>(i)].c_str() : nullptr;
   }
   void library_packs(const std::string& dir) {
     std::lock_guard<std::mutex> guard(lock_);
@@ -151,7 +161,8 @@ class Cache {
   int64_t limit_;
   int wait_ms_;
   std::vector<std::string> named_packs_;
-  std::mutex lock_;  // guards packs_ and library_
+  std::mutex lock_;  // guards packs_, makers_ and library_
+  std::deque<std::string> makers_;  // only grows: callers keep pointers
   std::vector<std::shared_ptr<Folder>> packs_;
   std::string library_;
   std::once_flag listed_;
@@ -282,6 +293,11 @@ void cache_end(const char* key) {
       return;
     }
 }
+
+void cache_made_by(const char* maker) {
+  if (const Directory d = cache().user(false)) note_maker(d->get(), maker);
+}
+const char* pack_maker(int i) { return cache().maker(i); }
 
 std::string cache_add_pack(const std::string& dir) {
   cache().packs();  // those of the environment come first
