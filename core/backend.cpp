@@ -104,9 +104,12 @@ int plan_for(const char* arch, int model, void (*report)(const gems_planned*)) {
   for (const gems_backend* b : all_backends()) {
     if (!b->target) continue;
     const int models = b->target(arch, model, report);
-    if (models > 0) t_planner = b;
-    else t_error = b->last_error();
-    if (models > 0) return models;
+    if (models > 0) {
+      t_planner = b;
+      t_error = "";
+      return models;
+    }
+    t_error = b->last_error();
   }
   return 0;
 }

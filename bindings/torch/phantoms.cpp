@@ -3,6 +3,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/Allocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
 #include <memory>
@@ -36,6 +37,18 @@ at::Tensor empty_strided(c10::SymIntArrayRef size, c10::SymIntArrayRef stride, s
                                            c10::dtype_or_default(dtype));
 }
 
+const at::Tensor& resize(const at::Tensor& t, c10::SymIntArrayRef size, std::optional<at::MemoryFormat>) {
+  c10::TensorImpl* impl = t.unsafeGetTensorImpl();
+  impl->set_sizes_contiguous(C10_AS_INTARRAYREF_SLOW(size));
+  const size_t bytes = static_cast<size_t>(impl->numel() + impl->storage_offset()) * impl->itemsize();
+  c10::StorageImpl* storage = impl->unsafe_storage().unsafeGetStorageImpl();
+  if (bytes > storage->nbytes()) {
+    storage->set_data_ptr_noswap(g_no_memory.allocate(bytes));
+    storage->set_nbytes(bytes);
+  }
+  return t;
+}
+
 // Operators that only look at sizes and strides have one text for every device; builds without CUDA register it for the CPU alone.
 struct AsOnCpu final : c10::OperatorKernel {
   explicit AsOnCpu(c10::SafeKernelFunction k) : kernel(std::move(k)) {}
@@ -67,9 +80,14 @@ void set_phantoms(int index) {
   library().reset();
   c10::SetAllocator(c10::DeviceType::CUDA, on ? &g_no_memory : before, 255);
   if (!on) return;
+  if (!c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA)) {  // Tensor.contiguous() and others ask for one
+    static const c10::impl::DeviceGuardImplRegistrar guard(c10::DeviceType::CUDA,
+                                                           new c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CUDA>);
+  }
   library() = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", c10::DispatchKey::CUDA, "flag_gems", 2);
   library()->impl("empty.memory_format", TORCH_FN(empty));
   library()->impl("empty_strided", TORCH_FN(empty_strided));
+  library()->impl("resize_", TORCH_FN(resize));
   for (const char* name : {"view", "as_strided", "_reshape_alias"}) {
     const auto handle = c10::Dispatcher::singleton().findSchema({std::string("aten::") + name, ""});
     if (!handle || handle->hasKernelForDispatchKey(c10::DispatchKey::CUDA)) continue;

@@ -112,7 +112,7 @@ std::vector<uint8_t>& registered() {
 }
 std::mutex g_mutex;
 
-bool has_device(int device) { return device == kOnCpu || backend_for(GEMS_CUDA) != nullptr; }
+bool has_device(int device) { return device == kOnCpu || phantoms() || backend_for(GEMS_CUDA) != nullptr; }
 
 void capture_native(Row& r, int device) {
   if (r.ns != "aten") return;  // custom operators have no kernel but ours
