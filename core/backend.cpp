@@ -24,7 +24,7 @@ std::vector<const gems_backend*>& all_backends() {
 }
 std::atomic<bool> g_forked{false};
 thread_local const char* t_error = "";
-thread_local bool t_serial = false;  // kCandidateSerial
+thread_local bool t_serial = false;                    // kCandidateSerial
 thread_local const gems_backend* t_planner = nullptr;  // plan_for()
 
 void host_parallel_for(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* ctx) {
@@ -56,9 +56,9 @@ const char* host_source_name(int i) { return i >= 0 && i < kEmbeddedCount ? kEmb
 void host_log(int level, const char* text) { log(level, text); }
 
 const gems_host g_host = {
-    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, cache_load, cache_store,
-    host_source,      host_source_name,  host_log,         setting,      cache_begin,       cache_end,     cache_made_by,
-    pack_maker,
+    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch,     host_scratch_free,
+    cache_load,       cache_store,       host_source,      host_source_name, host_log,
+    setting,          cache_begin,       cache_end,        cache_made_by,    pack_maker,
 };
 
 }  // namespace

@@ -121,7 +121,8 @@ std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k, bool 
   if (!turn.mine() && cached()) return "";
   const Compiled c = nvrtc_compile(u.text, u.headers, u.options, s->arch[0] == 'c');
   if (!c.ok)
-    return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(u.text, u.key);
+    return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) +
+           "\nunit: " + dump_unit(u.text, u.key);
   std::string error = load_binary(k, c.binary, src.block, src.smem);
   if (!error.empty()) return error + "\nunit: " + dump_unit(u.text, u.key);
   store(u.key, c, {version, s->arch});

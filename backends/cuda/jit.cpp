@@ -102,14 +102,17 @@ std::string report_missing(const std::string& what) {
   if (count.fetch_add(1) == 0) {
     process = getpid();
     if (host().log)
-      host().log(2, (text + ", also for others that are missing: how many is said at the end, which at GEMS_LOG_LEVEL=0. Remedy: a pack "
-                            "with them (flag-gems pretune, docs/pretuning.md), or GEMS_JIT=async or sync")
-                        .c_str());
+      host().log(
+          2, (text + ", also for others that are missing: how many is said at the end, which at GEMS_LOG_LEVEL=0. Remedy: a pack "
+                     "with them (flag-gems pretune, docs/pretuning.md), or GEMS_JIT=async or sync")
+                 .c_str());
     atexit([] {
       const int n = count.load();
       if (n > 1 && process == getpid() && host().log)
-        host().log(2, ("GEMS_JIT=off: " + std::to_string(n) + " kernels were in neither the kernel cache nor a pack, their calls ran "
-                       "natively. Remedy: flag-gems pretune with the shapes of this run").c_str());
+        host().log(2, ("GEMS_JIT=off: " + std::to_string(n) +
+                       " kernels were in neither the kernel cache nor a pack, their calls ran "
+                       "natively. Remedy: flag-gems pretune with the shapes of this run")
+                          .c_str());
     });
   } else if (host().log) {
     host().log(0, text.c_str());
@@ -189,7 +192,7 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   }
   const auto same = [&](const KernelKey& k) { return !memcmp(&k, &key, sizeof key); };
   std::unique_lock<std::mutex> guard(s->lock);
-  OwnedKernel* waiting = nullptr;  // the entry that leave_to_pool() made
+  OwnedKernel* waiting = nullptr;   // the entry that leave_to_pool() made
   const bool later = may_defer(t);  // only looked up here
   for (;;) {
     waiting = s->kernels.find(key);

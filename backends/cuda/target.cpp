@@ -102,7 +102,11 @@ class Compilers {
     bool cached = false;
     const Compiled c = compile_into_cache(job.unit, job.arch, &cached);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const gems_planned p{job.kernel.c_str(), job.unit.key.c_str(), c.ok ? nullptr : c.log.c_str(), cached ? 1 : c.ok ? 2 : 3, seconds};
+    const gems_planned p{job.kernel.c_str(), job.unit.key.c_str(), c.ok ? nullptr : c.log.c_str(),
+                         cached ? 1
+                         : c.ok ? 2
+                                : 3,
+                         seconds};
     job.report(&p);
   }
 
@@ -154,7 +158,8 @@ int target(const char* arch, int model, void (*report)(const gems_planned*)) {
   }
   const std::string name = cc ? nvrtc_arch(cc / 10, cc % 10) : "";
   if (!models || name[0] != 's' || (*end && strcmp(end, "a")))
-    return unknown(std::string("no architecture ") + arch + "; this library and NVRTC " + nvrtc_version(nullptr) + " know " + known);
+    return unknown(std::string("no architecture ") + arch + "; this library and NVRTC " + nvrtc_version(nullptr) + " know " +
+                   known);
   if (!found) return models;
   auto t = std::make_unique<Target>();
   t->device = &t->state;

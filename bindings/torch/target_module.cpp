@@ -67,7 +67,8 @@ PyObject* py_target_planned(PyObject*, PyObject*) {
 PyMethodDef kMethods[] = {
     {"phantoms", py_phantoms, METH_O, "(device index, -1: off): CUDA tensors without memory; register operators anew afterwards"},
     {"target", py_target, METH_VARARGS,
-     "(arch or None, model): calls of this thread on cuda:127 are planned for it and their kernels compiled; how many models there are"},
+     "(arch or None, model): calls of this thread on cuda:127 are planned for it and their kernels compiled; how many models "
+     "there are"},
     {"target_planned", py_target_planned, METH_NOARGS,
      "[(kernel, key, 0 asked for, 1 from the cache, 2 compiled, 3 failed; error, seconds)] since the last call"},
     {nullptr, nullptr, 0, nullptr},

@@ -159,7 +159,7 @@ class Cache {
   int64_t limit_;
   int wait_ms_;
   std::vector<std::string> named_packs_;
-  std::mutex lock_;  // guards packs_ and makers_
+  std::mutex lock_;                 // guards packs_ and makers_
   std::deque<std::string> makers_;  // only grows: callers keep pointers
   std::vector<std::shared_ptr<Folder>> packs_;
   std::once_flag listed_;

@@ -116,7 +116,7 @@ typedef struct gems_host {
 typedef struct gems_planned {
   const char *kernel, *key; /* "add"; its key in the kernel cache */
   const char* error;        /* NULL: compiled, or taken from the cache */
-  int state;                /* 0 asked for by a call (each time, on its thread); then once, on any thread: 1 taken from the cache, 2 compiled, 3 failed */
+  int state; /* 0: a call asks for it (each time, on its thread); then once, on any: 1 from the cache, 2 compiled, 3 failed */
   double seconds;
 } gems_planned;
 

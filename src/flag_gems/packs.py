@@ -1,8 +1,9 @@
 """Packs of compiled kernels for architectures that needn't be here (``flag-gems pretune --arch sm_80,sm_90a``).
 
-Each entry of a shape file is called once for each model of an architecture with CUDA tensors that have sizes, strides and an aligned
-address but no memory: the call takes its real way through torch's dispatcher, binding and planner, up to the kernels that it needs.
-Those are compiled by NVRTC and stored under the key that a process on such a device looks up. No GPU, and no CUDA in torch, is needed.
+Each entry of a shape file is called once for each model of an architecture with CUDA tensors that have sizes, strides and an
+aligned address but no memory: the call takes its real way through torch's dispatcher, binding and planner, up to the kernels that
+it needs. Those are compiled by NVRTC and stored under the key that a process on such a device looks up. No GPU, and no CUDA in
+torch, is needed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def tensor(spec: shapes.TensorSpec, dtype: torch.dtype, device: str) -> torch.Te
 
 
 def call(entry: shapes.ShapeEntry, dtype: torch.dtype, index: int = PLANNED) -> None:
-    """Makes the entry's call inside ``phantoms(index)``. What native kernels would do isn't done: NotImplementedError or RuntimeError."""
+    """Makes the entry's call inside ``phantoms(index)``; a native kernel in it is a RuntimeError."""
     function, args, kwargs = shapes.build(entry, f"cuda:{index}", dtype, tensor)
     if "device" in kwargs and "." not in entry.op:  # torch.arange(...) itself would start CUDA
         function = getattr(torch.ops.aten, entry.op)
@@ -77,8 +78,8 @@ def build(
     budget: float | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Built:
-    """Compiles what ``entries`` need on ``archs`` into this process' cache folder (GEMS_CACHE_DIR). ValueError: an architecture that
-    NVRTC or this library doesn't know. ``budget``: seconds."""
+    """Compiles what ``entries`` need on ``archs`` into this process' cache folder (GEMS_CACHE_DIR). ValueError: an architecture
+    that NVRTC or this library doesn't know. ``budget``: seconds."""
     c = native()
     begin, packs = time.perf_counter(), []
     counts, failed = {1: 0, 2: 0, 3: 0}, []

@@ -9,7 +9,7 @@ import time
 class Progress:
     """with Progress("compiling", total) as p: p.at(n) moves it, p.say(text) prints a line above it.
 
-    ``lines``: also where there is no terminal, a line about every ``every`` seconds; ``file``: where to (default: standard output).
+    ``lines``: also where there is no terminal, one every ``every`` seconds. ``file``: where to (default: standard output).
     """
 
     def __init__(self, what: str, total: int, lines: bool = True, every: float = 5.0, file=None):
@@ -20,10 +20,12 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._file.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
+            try:
+                from rich.console import Console
+                from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+                from rich.progress import Progress as Bar
+            except ImportError:  # no reason not to work
+                return self
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Bar(*columns, console=Console(file=self._file, markup=False, highlight=False), transient=True)
             self._bar.start()

@@ -11,7 +11,7 @@ shapes:
     dtype: float16                 # of the tensors that don't name one (default: the file's, else the caller's)
     repeat: 12                     # how often a run makes this call; weighs the report
 dtype: bfloat16
-model: {command: "python my_model.py --tokens 4"}     # or {import: "my_module:run"}: the calls of a real run follow those of the list
+model: {command: "python my_model.py --tokens 4"}   # or {import: "my_module:run"}: the calls of a real run follow
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def parse(text: str, name: str = "shapes", folder: str | os.PathLike = ".") -> l
 
 
 def _recorded(model, folder: str | os.PathLike, where: str) -> list[ShapeEntry]:
-    """The calls of a real run: {command: "python my_model.py"} or {import: "my_module:function"}, from the shape file's folder."""
+    """The calls of a real run, {command: python my_model.py} or {import: my_module:function}, from the shape file's folder."""
     import subprocess
     import sys
     import tempfile

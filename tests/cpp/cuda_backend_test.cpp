@@ -47,7 +47,9 @@ void cache_made_by(const char* maker) {
   std::lock_guard<std::mutex> guard(g_lock);
   g_made_by = maker;
 }
-const char* pack_maker(int i) { return i < static_cast<int>(g_makers.size()) ? g_makers[static_cast<size_t>(i)].c_str() : nullptr; }
+const char* pack_maker(int i) {
+  return i < static_cast<int>(g_makers.size()) ? g_makers[static_cast<size_t>(i)].c_str() : nullptr;
+}
 std::vector<std::string> g_turns;    // keys of cache_begin and cache_end
 std::string g_stored_while_waiting;  // what "another process" stores during the next cache_begin
 int cache_begin(const char* key) {

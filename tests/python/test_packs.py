@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from flag_gems import _native, shapes
+from flag_gems.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHS = ("sm_80", "sm_90a", "sm_100")
@@ -57,7 +59,9 @@ def environment(tmp_path, **more):
 def pretune(tmp_path, *arguments, wait=True):
     (tmp_path / "shapes.yaml").write_text(SHAPES)
     command = [sys.executable, "-m", "flag_gems", "pretune", "--shapes", "shapes.yaml", "--output", "pack", *arguments]
-    p = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     if not wait:
         return p
     out, err = p.communicate(timeout=300)
@@ -92,7 +96,9 @@ def driver(tmp_path_factory):
 def run(tmp_path, driver, pack, **more):
     (tmp_path / "shapes.yaml").write_text(SHAPES)
     env = environment(tmp_path, LD_LIBRARY_PATH=str(driver), GEMS_PACK_DIRS=str(pack), **more)
-    p = subprocess.run([sys.executable, "-c", RUN, "shapes.yaml"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+    p = subprocess.run(
+        [sys.executable, "-c", RUN, "shapes.yaml"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+    )
     assert p.returncode == 0, p.stderr
     return json.loads(p.stdout.splitlines()[-1]) | {"err": p.stderr}
 
@@ -215,3 +221,26 @@ def test_planning_leaves_the_process_as_it_was(gems, ran):
     assert c.target(None) == 0
     gems.enable()
     assert ran(torch.neg, torch.ones(3))[1] == 1
+
+
+class Screen(io.StringIO):
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for terminal in (True, False):
+        screen = Screen(terminal)
+        with Progress("compiling", 4, every=0.0, file=screen) as p:
+            p.say("one [line]")
+            p.at(1)
+            p.at(2, 6)
+        text = screen.getvalue()
+        assert "one [line]" in text
+        assert ("\x1b[" in text) == terminal
+        assert ("compiling: 2 of 6, about 0 s left\n" in text) == (not terminal)
