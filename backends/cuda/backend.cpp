@@ -87,6 +87,7 @@ const gems_backend kBackend = {
     .variants = nullptr,
     .mark = nullptr,
     .elapsed = nullptr,
+    .target = target,
 };
 
 }  // namespace

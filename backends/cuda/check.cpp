@@ -25,27 +25,6 @@ struct Run : Check {
   bool use_cache = false;
 };
 
-// From the kernel cache or compiled into it, as jit.cpp does it for a device.
-Compiled cached_compile(const std::string& unit, const std::string& key, const std::vector<std::string>& options, bool ptx,
-                        int* cached) {
-  Compiled r;
-  const auto load = [&] {
-    size_t size = 0;
-    void* data = host().cache_load(key.c_str(), &size);
-    if (data) r.binary.assign((const char*)data, size);
-    free(data);
-    *cached = data != nullptr;
-    r.ok = data != nullptr;
-    return r.ok;
-  };
-  if (load()) return r;
-  const CompileTurn turn(key);
-  if (!turn.mine() && load()) return r;
-  r = nvrtc_compile(unit, include_closure(unit), options, ptx);
-  if (r.ok) host().cache_store(key.c_str(), r.binary.data(), r.binary.size());
-  return r;
-}
-
 // The number after the last `key` in ptxas' report ("Used 32 registers, ... 16 bytes spill stores"), found backwards from it.
 int number_before(const std::string& log, const char* key) {
   size_t end = log.find(key);
@@ -59,19 +38,20 @@ int number_before(const std::string& log, const char* key) {
 void compile(Check* check, const KernelSource& src, const std::string& unit) {
   Run& r = *static_cast<Run*>(check);
   if (!r.seen.insert(unit).second) return;
-  std::vector<std::string> options = compile_options(r.device->arch);
   const auto start = std::chrono::steady_clock::now();
-  const auto headers = include_closure(unit);
-  const std::string key = cache_key(unit, headers, options, nvrtc_version(nullptr));
+  Unit u(unit);
+  u.made_with(nvrtc_version(nullptr), r.device->arch);
   gems_cuda_kernel_report k = {};
   Compiled c;
   if (r.use_cache) {
-    c = cached_compile(unit, key, options, r.device->arch[0] == 'c', &k.cached);
+    bool cached = false;
+    c = compile_into_cache(u, r.device->arch, &cached);
+    k.cached = cached;
   } else {
-    options.push_back("--ptxas-options=-v");
-    c = nvrtc_compile(unit, headers, options, false);
+    u.options.push_back("--ptxas-options=-v");
+    c = nvrtc_compile(unit, u.headers, u.options, false);
   }
-  k.key = key.c_str();
+  k.key = u.key.c_str();
   k.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   k.call = r.call_name.c_str();
   k.body = src.body.c_str();

@@ -168,7 +168,10 @@ int jit_mode(int mode) {
   return now;
 }
 
-int jit_pending(double seconds) { return g_forked.load(std::memory_order_relaxed) ? 0 : Pool::get().wait(seconds); }
+int jit_pending(double seconds) {
+  if (g_forked.load(std::memory_order_relaxed)) return 0;
+  return target_pending(seconds) + Pool::get().wait(seconds);
+}
 
 // A forked child has no threads (and no CUDA): its kernels stay pending, its calls native.
 bool enqueue(const gems_call& call) { return !g_forked.load(std::memory_order_relaxed) && Pool::get().push(call); }

@@ -13,6 +13,7 @@
 #include "bindings/torch/python.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
+#include "bindings/torch/target_module.h"
 #include "bindings/torch/tune_module.h"
 #include "core/backend.h"
 
@@ -270,7 +271,8 @@ PyModuleDef kModule = {
 
 PyMODINIT_FUNC PyInit__C() {
   PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
-  for (PyMethodDef* methods : {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods()})
+  for (PyMethodDef* methods :
+       {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::target_methods()})
     if (module && PyModule_AddFunctions(module, methods) < 0) Py_CLEAR(module);
   return module;
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <mutex>
 
+#include "bindings/torch/phantoms.h"
 #include "bindings/torch/row.h"
 #include "bindings/torch/tensors.h"
 #include "bindings/torch/unboxed.h"
@@ -119,7 +120,7 @@ std::vector<uint8_t>& registered() {
 }
 std::mutex g_mutex;
 
-bool has_device(int device) { return device == kOnCpu || backend_for(GEMS_CUDA) != nullptr; }
+bool has_device(int device) { return device == kOnCpu || phantoms() || backend_for(GEMS_CUDA) != nullptr; }
 
 void capture_native(Row& r, int device) {
   if (r.ns != "aten") return;  // custom operators have no kernel but ours
@@ -155,7 +156,9 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
 
 void register_rows(const std::vector<uint8_t>& wanted) {
   std::lock_guard<std::mutex> lock(g_mutex);
-  if (registered() == wanted) return;
+  static bool was_phantom = false;
+  if (registered() == wanted && was_phantom == phantoms()) return;
+  was_phantom = phantoms();
   Libraries& libs = libraries();
   for (int d = 0; d < kDevices; d++) {
     libs.backend[d].reset();  // the native kernels are back
@@ -176,7 +179,8 @@ void register_rows(const std::vector<uint8_t>& wanted) {
     for (size_t i = 0; i < all.size(); i++) {
       Row* r = all[i];
       if (!wanted[i] || r->ns != "aten") continue;
-      if (!r->native[d]) continue;  // torch has no such operator on this device: calls keep its own error
+      // torch has no such operator on this device: calls keep its own error. A build without CUDA still plans for one.
+      if (!r->native[d] && !(d == kOnCuda && phantoms())) continue;
       Kept& k = kept()[i];
       if (!k.backend[d].isValid()) k.backend[d] = c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d));
       if (!register_unboxed(*libs.backend[d], *r, d))
