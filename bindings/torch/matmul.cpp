@@ -228,6 +228,7 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     case family::fused: return handle_pointwise;
     case family::reduce: return handle_reduce;
     case family::scan: return handle_cumsum;
+    case family::random: return handle_random;
     case family::matmul: return handle_matmul;
     default: return nullptr;
   }
