@@ -1,7 +1,7 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct normal {
-  static constexpr gems::decl decl{.aten = "normal_",
+  static constexpr gems::decl decl{.aten = "normal_ randn randn.generator=randn",
                                    .fam = gems::family::random,
                                    .in = 0,
                                    .par = 2,

@@ -1,7 +1,7 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct uniform {
-  static constexpr gems::decl decl{.aten = "uniform_",
+  static constexpr gems::decl decl{.aten = "uniform_ rand rand.generator=rand",
                                    .fam = gems::family::random,
                                    .in = 0,
                                    .par = 2,
