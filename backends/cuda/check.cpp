@@ -360,6 +360,22 @@ void check_create(Run& r) {
   }
 }
 
+void check_random(Run& r) {
+  const bool bits = !strcmp(r.op->types, "l");
+  for (int dtype : {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64, GEMS_I64, GEMS_I32, GEMS_U8, GEMS_BOOL})
+    for (int wide : {0, 1}) {
+      if (wide && !bits) continue;
+      if (!dtype_is_float(dtype) && !bits && strcmp(r.op->name, "bernoulli") && strcmp(r.op->name, "geometric")) continue;
+      Call c(r.op, bits ? GEMS_I64 : dtype == GEMS_F64 ? GEMS_F64 : GEMS_F32);
+      c.c.nout = c.c.nin = 1;
+      c.c.npar = bits || !strcmp(r.op->name, "uniform") ? 3 : r.op->par;
+      if (bits) c.c.par[0].i = 100, c.c.par[2].i = wide;
+      c.tensor(0, dtype, {1 << 20}, {1});
+      c.tensor(1, GEMS_U8, {64}, {1});
+      go(r, c, std::string(dtype_name(dtype)) + (wide ? " of 64 bits" : ""));
+    }
+}
+
 void check_matmul(Run& r) {
   const std::string name = r.op->name;
   const bool batched = name == "bmm" || name == "baddbmm", self = r.op->in == 3, mv = name == "mv";
@@ -425,6 +441,7 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
     case family::scan: check_scan(r); break;
     case family::index: check_index(r); break;
     case family::create: check_create(r); break;
+    case family::random: check_random(r); break;
     case family::matmul: check_matmul(r); break;
     case family::fused: *op->roles ? check_row(r) : check_pointwise(r); break;
   }

@@ -59,6 +59,7 @@ DeviceState* attach(int index) {
                 {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &s->cc_minor},
                 {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &s->sm_count},
                 {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &s->l2_bytes},
+                {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, &s->threads_per_sm},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &s->max_smem_per_block},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &s->max_smem_per_sm}};
   for (const auto& w : wanted)
@@ -315,6 +316,8 @@ gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned
     default: return failed(text);
   }
 }
+
+bool planning_only(const gems_call* call) { return collecting(call) || thread_state().check; }
 
 gems_status unsupported(const char* reason) {
   thread_state().reason = reason;

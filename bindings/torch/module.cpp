@@ -25,11 +25,10 @@ PyObject* g_recorder = nullptr;
 PyObject* py_table(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {
     PyObject* list = PyList_New(0);
-    static const char* const families[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
     for (const Row* r : rows()) {
       const std::string key = r->ns == "aten" ? r->key : r->ns + "::" + r->key;
       PyObject* t =
-          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), families[r->op->family], r->op->doc);
+          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), family_name(op_family(r->op)), r->op->doc);
       PyList_Append(list, t);
       Py_DECREF(t);
     }

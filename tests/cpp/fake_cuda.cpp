@@ -22,7 +22,7 @@ EXPORT int cuDeviceGetCount(int* n) { return *n = 2, 0; }
 EXPORT int cuDeviceGet(int* d, int i) { return *d = i, i < 3 ? 0 : 101; }
 EXPORT int cuDeviceGetName(char* name, int n, int) { return std::strncpy(name, "Fake GPU", n), 0; }
 EXPORT int cuDeviceGetAttribute(int* v, int a, int) {
-  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : 227 << 10;
+  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : a == 39 ? 2048 : 227 << 10;
   return 0;
 }
 EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) {
