@@ -10,7 +10,7 @@
 
 namespace gems::cuda {
 
-constexpr int kBlock = 256;  // threads of every kernel of these families
+constexpr int kBlock = 256;  // threads of a block
 
 // log2 of the element size, by dtype; 15: not served.
 constexpr struct LogSizes {
@@ -100,9 +100,20 @@ struct Space {
 // The number of dimensions that kernels are compiled for: the next of these, the rest are padded with size 1.
 constexpr int padded_dims(int n) { return n <= 4 ? (n < 1 ? 1 : n) : n <= 6 ? 6 : n <= 8 ? 8 : GEMS_MAX_DIMS; }
 
+// The knobs of these families (gems_knobs), 0: as ever.
+//   tile    1, 2, 3: vectors of 8, 16, 32 bytes of the widest operand, as far as addresses and strides allow them
+//   unroll  1 to 4: 1, 2, 4, 8 vectors in flight a thread, in every thread
+//   block   1, 2, 3: 128, 256, 512 threads
+constexpr int log_vector_bytes(gems_knobs k) { return k.tile ? k.tile + 2 : 4; }
+constexpr int unroll_of(gems_knobs k, int usual) { return k.unroll ? 1 << (k.unroll - 1) : usual; }
+constexpr int block_of(gems_knobs k) { return k.block ? 64 << k.block : kBlock; }
+constexpr uint64_t key_bits(int unroll, int block) {  // 8 of them
+  return (uint64_t)(__builtin_ctz((unsigned)unroll) << 4 | __builtin_ctz((unsigned)block));
+}
+
 // Vectors per block: small calls spread over the device, one vector a thread; large ones take `unroll` a thread.
-inline uint32_t tile_of(uint64_t vectors, int unroll, int sm_count) {
-  return vectors >= (uint64_t)2 * sm_count * kBlock * unroll ? kBlock * unroll : kBlock;
+inline uint32_t tile_of(uint64_t vectors, int unroll, int block, gems_knobs k, int sm_count) {
+  return k.unroll || vectors >= (uint64_t)2 * sm_count * block * unroll ? (uint32_t)(block * unroll) : (uint32_t)block;
 }
 
 // Operators that move bits use one storage type a size: by its log2, as a dtype and in a unit.

@@ -29,6 +29,7 @@ const Device* no_device(const char* what, CUresult r) {
 DeviceState* attach(int index) {
   ThreadState& t = thread_state();
   if (t.check && index == kCheckDevice) return t.check->device;
+  if (t.probe && index == kProbeDevice) return t.probe->device;
   const Driver& d = driver();
   if (!d.ok) {
     unsupported(d.why);
@@ -172,7 +173,7 @@ const Device* device_of(const gems_call* call) {
   if (__builtin_expect(!s, 0)) {
     s = attach((int)index);
     if (!s) return nullptr;
-    if (index == kCheckDevice) return s;
+    if (index >= kMaxDevices) return s;  // of a check or a probe
   }
   const Driver& d = driver();
   CUcontext current = nullptr;
@@ -185,6 +186,11 @@ const Device* device_of(const gems_call* call) {
   return s;
 }
 
+const DeviceState* device_state(int index) {
+  DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
+  return s ? s : attach(index);
+}
+
 const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
   const OwnedKernel* k = static_cast<const DeviceState*>(dev)->kernels.find(key);
   // acquire: a kernel that was pending gets its other members before its function
@@ -193,7 +199,7 @@ const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
 
 bool deferred(const Device* dev, const KernelKey& key) {
   ThreadState& t = thread_state();
-  if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || !t.call || collecting(t.call)) return false;
+  if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || t.probe || !t.call || collecting(t.call)) return false;
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
   if (const OwnedKernel* k = s->kernels.find(key)) {
     unsupported(k->pending.load(std::memory_order_relaxed) ? "this kernel is being compiled" : kRetired);
@@ -219,6 +225,10 @@ bool deferred(const Device* dev, const KernelKey& key) {
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src) {
   ThreadState& t = thread_state();
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
+  if (t.probe) {
+    t.probe->kernels.emplace_back().key = key;
+    return &t.probe->kernels.back();
+  }
   if (t.check) {
     t.check->on_kernel(t.check, src, unit_text(src));
     t.check->fake.max_blocks_per_sm = std::max(1, 2048 / std::max(1, src.block));
@@ -288,7 +298,10 @@ static CUresult launch_overlapping(CUfunction function, const gems_call* call, u
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
-  if (__builtin_expect(collecting(call), 0)) return GEMS_OK;
+  if (__builtin_expect(collecting(call), 0)) {
+    if (Probe* p = thread_state().probe) p->launches.push_back({static_cast<const Probe::Noted*>(k)->key, gx, gy, gz, block, smem});
+    return GEMS_OK;
+  }
   if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
   CUresult r = CUDA_ERROR_NOT_SUPPORTED;
