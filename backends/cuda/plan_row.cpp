@@ -14,7 +14,8 @@ constexpr int kColumnWidth = 32;  // neighbouring rows of a block where the row 
 //           lie beside each other: 1 to 4: 4, 8, 16, 32
 //   unroll  1: the row isn't kept in registers, each pass reads it again; 2: it is kept, and weights are read behind the
 //           reduction; 3: it is kept, and weights are read with it
-//   block   threads of a block that has several rows along memory: 1 to 4: 64, 128, 256, 512
+//   block   threads of a block that has several rows along memory: 1 to 4: 64, 128, 256, 512. Of a block with one row: 1 to 3: its
+//           registers are bounded so that 1024, 1536, 2048 threads fit a multiprocessor
 
 struct RowVariant {
   int lanes = 0;      // threads of a row within a warp; 0: the block
@@ -26,6 +27,7 @@ struct RowVariant {
   bool dense = false;  // DenseRowArgs
   bool early = false;  // weights are read with the row
   int size = 0;        // threads of the block, where the kernel is made for exactly so many
+  int resident = 0;    // threads that are to fit a multiprocessor; 0: the compiler decides
   const char* refused = nullptr;  // a knob that this call can't have
 
   uint32_t flags(bool f64) const {  // vpt <= 32, vec <= 8, lanes <= 32, column_by <= 32, size <= 1024
@@ -108,7 +110,8 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
     if (k.tile && v.lanes > pow2_ceil(packs)) return refuse(kIdle);
     if (k.tile && !fits(64)) return refuse(kNotKept);
   } else {
-    if (k.block) return refuse("a block has one row");
+    if (k.block > 3) return refuse("a block has one row");
+    v.resident = k.block ? 512 + 512 * k.block : 0;
     // Few rows: as many threads as the row has packs, for latency. Many rows: 4 packs a thread (chosen by the bytes that
     // fit an SM at once: 256 threads of 48 registers hold 16 KB of bfloat16, five such blocks run on an SM).
     const int most = k.tile ? 8 << k.tile : 1024;
@@ -138,7 +141,8 @@ KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVaria
   std::string team = v.column_by
                          ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
                          : "gems::simt::Team<" + std::to_string(v.lanes) + (v.size ? ", " + std::to_string(v.size) : "") + ">";
-  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + (v.vpt ? ")" : ", 1)");
+  const int blocks = v.resident ? v.resident / v.max_block : v.vpt ? 0 : 1;
+  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + (blocks ? ", " + std::to_string(blocks) : "") + ")";
   const std::string args =
       (v.dense ? "gems::simt::DenseRowArgs<" : "gems::simt::RowArgs<") + std::to_string(c->nout + c->nin) + ">";
   std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") +
@@ -213,6 +217,7 @@ gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, Kern
   int64_t grid = ceil_div(rows, teams);
   plan->grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
   plan->key = team_key(c, v.flags(c->compute == GEMS_F64));
+  plan->key.w[2] = uint64_t(v.resident);  // no row operator has operands there
   if (source) *source = row_source(c, *plan, v);
   return GEMS_OK;
 }
