@@ -173,7 +173,7 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
 const char* refused(const MatmulPlan& p, const Device& dev, int size) {
   const gems_knobs k = p.knobs;
   if (k.split > 1 && dev.cc_major < 9) return "matmul: clusters need compute capability 9.0";
-  if (k.unroll && (size != 2 || k.tile == 1)) return "matmul: only tensor-core tiles have stages";
+  if (k.unroll && size != 2) return "matmul: only tensor-core tiles have stages";
   if (k.tile > (size == 2 ? 7 : size == 4 ? 3 : 2)) return "matmul: no such tile for this type";
   return nullptr;
 }
@@ -229,8 +229,9 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
   if (args.n < args.m && args.n <= 64) transpose(args);
   p.knobs = gems_knobs_of(call->candidate);
   if (const char* why = refused(p, dev, size)) return no(why);
-  const bool thin = p.knobs.tile <= 1 && !p.knobs.unroll && plan_thin(p, dev, size);
+  const bool thin = p.knobs.tile <= 1 && plan_thin(p, dev, size);
   if (p.knobs.tile == 1 && !thin) return no("matmul: not for the thin kernel");
+  if (p.knobs.unroll && thin) return no("matmul: the thin kernel has no stages");
   if (!thin && !plan_tile(p, dev, size)) return no("matmul: too large for our tiles");
   if (!p.split) return no("matmul: k is too short to be shared");
   if (choice == MatmulChoice::automatic && !own_is_faster(p)) return no("matmul: native is faster for this size");
