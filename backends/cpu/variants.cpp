@@ -72,11 +72,12 @@ int variants(const gems_call* call, int16_t* candidates, int cap) {
   const int64_t threads = std::min<int64_t>(pieces, host->num_threads());
   for (int split = 2; split <= 7 && int64_t{1} << (split - 1) < threads; split++) add(0, split);
   if (pieces == 0) return std::copy_n(all, std::min(n, cap), candidates) - candidates;  // it all fits the first cache
-  const gems_iter& it = call->it;
   if (fam == family::pointwise && w.dense && w.converted && std::strcmp(call->op->name, "copy")) add(1, 0), add(2, 0);
-  // Rows of bfloat16 have kernels that read them as they are.
-  const bool direct = !w.converted || (call->t[call->nout].dtype == GEMS_BF16 && it.stride[call->nout][it.ndim - 1] == 1);
-  if (fam == family::reduce && !direct) add(1, 0), add(2, 0), add(3, 0), add(4, 0);
+  if (fam == family::reduce && w.converted) {
+    // Rows of bfloat16 have kernels that read them as they are.
+    const bool rows = call->it.stride[call->nout][call->it.ndim - 1] == 1;
+    if (!(call->t[call->nout].dtype == GEMS_BF16 && rows)) add(1, 0), add(2, 0), add(3, 0), add(4, 0);
+  }
   if (fam == family::row)
     for (int block = 1; block <= 4; block++) {
       bool fresh = true;

@@ -246,16 +246,17 @@ static void variant_cases() {
       ROW(rms_norm, 3, GEMS_F32, GEMS_F32, {5, 700}, kDense);
       FUSED(fused_add_rms_norm, 4, GEMS_BF16, GEMS_BF16, {5, 2048}, kDense, 0, true);
     }
-    if (k.unroll) continue;
+    if (k.unroll || k.tile > 5) continue;  // gems_backend.run() lets no call through with values that its family hasn't
+    SCAN(cumsum, 40, GEMS_BF16, GEMS_BF16, {3, 9000}, false);
+    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {1, 70003}, false);
+    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {3, 500, 70}, true);
+    if (k.tile > 4) continue;
     RED(sum, 20, GEMS_BF16, GEMS_BF16, {9, 9000}, kInner);
     RED(sum, 20, GEMS_F32, GEMS_F32, {37, 64}, kInner);
     RED(sum, 20, GEMS_F32, GEMS_F32, {100003}, kAll);
     RED(sum, 20, GEMS_BF16, GEMS_BF16, {2000, 264}, kOuter);
     RED(argmax, 24, GEMS_F32, GEMS_F32, {9, 5000}, kInner);
     RED(max_dim, 26, GEMS_F32, GEMS_F32, {3000, 70}, kOuter);
-    SCAN(cumsum, 40, GEMS_BF16, GEMS_BF16, {3, 9000}, false);
-    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {1, 70003}, false);
-    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {3, 500, 70}, true);
   }
   g_candidate = 0;
 }
