@@ -295,13 +295,19 @@ static CUresult launch_overlapping(CUfunction function, const gems_call* call, u
   return driver().cuLaunchKernelEx(&config, function, params, nullptr);
 }
 
+// Nothing is launched for the pool or a probe.
+[[gnu::cold, gnu::noinline]] static gems_status note_launch(const Kernel* k, Probe::Launch l) {
+  if (Probe* p = thread_state().probe) {
+    l.key = static_cast<const Probe::Noted*>(k)->key;
+    p->launches.push_back(l);
+  }
+  return GEMS_OK;
+}
+
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
-  if (__builtin_expect(collecting(call), 0)) {
-    if (Probe* p = thread_state().probe) p->launches.push_back({static_cast<const Probe::Noted*>(k)->key, gx, gy, gz, block, smem});
-    return GEMS_OK;
-  }
+  if (__builtin_expect(collecting(call), 0)) return note_launch(k, {{}, gx, gy, gz, block, smem});
   if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
   CUresult r = CUDA_ERROR_NOT_SUPPORTED;

@@ -11,9 +11,9 @@ namespace {
 constexpr int kUnroll = 4;  // look-ups in flight a thread
 
 // Knobs: those of geometry.h; unroll: look-ups in flight, not in the gradient.
-KernelKey key_of(const gems_call* c, int kind, int log_e, int dims, int unroll, int block) {
+KernelKey key_of(const gems_call* c, int kind, int log_e, int dims, uint64_t turned) {
   KernelKey k;
-  k.w[0] = (uint64_t)c->op->family << 56 | key_bits(unroll, block) << 24 |
+  k.w[0] = (uint64_t)c->op->family << 56 | turned << 24 |
            (uint64_t)(kind << 16 | log_e << 8 | dims);  // the same kernels serve every operator
   k.w[1] = (uint64_t)(uint8_t)c->t[0].dtype << 8 | (uint64_t)(uint8_t)c->t[2].dtype;
   k.w[2] = 0;
@@ -40,7 +40,8 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
     return r == GEMS_OK ? look_up(c, dev, rest) : r;
   }
   const int64_t step = c->par[0].i, limit = c->par[1].i;
-  const gems_knobs knobs = gems_knobs_of(c->candidate);
+  const Knobs turned(c);
+  const gems_knobs* const knobs = turned.set;
   const int unroll = unroll_of(knobs, kUnroll), block = block_of(knobs);
   int log_e = 0;
   if (g.stride[0][0] == 1 && g.stride[1][0] == 1 && g.stride[2][0] == 0) {
@@ -60,7 +61,7 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
   for (int d = 0; d < dims; d++) w.div(d >= g.ndim ? 1 : d ? (uint64_t)g.size[d] : (uint64_t)g.size[0] >> log_e);
   for (int d = 0; d < dims; d++)
     for (int k = 0; k < 3; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
-  KernelKey key = key_of(c, 0, log_e, dims, unroll, block);
+  KernelKey key = key_of(c, 0, log_e, dims, key_bits(knobs, unroll, kUnroll, block));
   key.w[1] = (uint64_t)g.log_size[0] << 8 | (key.w[1] & 255);  // the element's size instead of its dtype
   const Kernel* k = kernel_for(dev, key, [&] {
     const std::string d = std::to_string(dims);
@@ -81,8 +82,9 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   if (n > 16384) return unsupported("embedding_dense_backward of more than 16384 indices");
   if (!(out.flags & GEMS_T_CONTIGUOUS) || grad.dtype != out.dtype || !dtype_is_float(out.dtype))
     return unsupported("layout or dtype of embedding's gradient");
-  const gems_knobs knobs = gems_knobs_of(c->candidate);
-  if (knobs.unroll) return unsupported("embedding's gradient has one vector a thread");
+  const Knobs turned(c);
+  const gems_knobs* const knobs = turned.set;
+  if (knobs && knobs->unroll) return unsupported("embedding's gradient has one vector a thread");
   const int block = block_of(knobs);
   if (rows == 0 || width == 0) return GEMS_OK;
   const int log_size = kLogSize.of[out.dtype];
@@ -99,7 +101,7 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   w.u32(0);
   const Kernel* k[2];
   for (int phase = 0; phase < 2; phase++) {
-    const KernelKey key = key_of(c, 1 + phase, log_e, 0, 1, block);
+    const KernelKey key = key_of(c, 1 + phase, log_e, 0, key_bits(knobs, 1, 1, block));
     k[phase] = kernel_for(dev, key, [&] {
       const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(block) + ", " + std::to_string(1 << log_e) + ">";
       const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";

@@ -24,7 +24,8 @@ constexpr int kMostInFlight = 256;  // bytes that a thread loads before it compu
 // What a kernel is made for; packs into its key.
 struct Shape {
   int variant = kContiguous, log_e = 0, dims = 1, unroll = 1, block = kBlock;
-  gems_knobs knobs;
+  uint64_t turned = 0;  // key_bits
+  const gems_knobs* knobs = nullptr;
   uint8_t dtype[kMaxOps];  // kNumberCode for numbers
   uint8_t mode[kMaxOps] = {};
   uint8_t via = 0, common = 0;  // bit k: operand k passes through the dtype `common`
@@ -45,7 +46,7 @@ KernelKey key_of(const gems_call* c, int compute, const Shape& s) {
     k.w[1] |= (uint64_t)s.dtype[i] << (8 * i);
     k.w[2] |= (uint64_t)s.mode[i] << (2 * i);
   }
-  k.w[2] |= (uint64_t)s.via << 16 | (uint64_t)s.common << 24 | key_bits(s.unroll, s.block) << 32;
+  k.w[2] |= (uint64_t)s.via << 16 | (uint64_t)s.common << 24 | s.turned << 32;
   return k;
 }
 
@@ -56,9 +57,13 @@ bool set_unroll(Shape& s, int nin) {
   for (int i = 1; i <= nin; i++)
     if (s.dtype[i] != kNumberCode && s.mode[i] != kSplat) bytes += 1 << kLogSize.of[s.dtype[i]];
   bytes <<= s.log_e;
-  s.unroll = unroll_of(s.knobs, bytes >= 64 ? 1 : bytes >= 32 ? 2 : 4);
+  const int usual = bytes >= 64 ? 1 : bytes >= 32 ? 2 : 4;
+  s.unroll = usual;
+  if (__builtin_expect(!s.knobs, 1)) return true;
+  s.unroll = unroll_of(s.knobs, usual);
   s.block = block_of(s.knobs);
-  return !(s.knobs.unroll | s.knobs.tile) || bytes * s.unroll <= kMostInFlight;
+  s.turned = key_bits(s.knobs, s.unroll, usual, s.block);
+  return !(s.knobs->unroll | s.knobs->tile) || bytes * s.unroll <= kMostInFlight;
 }
 constexpr const char* kTooMuchInFlight = "this variant keeps more in flight than registers hold";
 
@@ -130,9 +135,10 @@ void write_numbers(const gems_call* c, int compute, ArgWriter& w) {
 
 // Vector width: 16 bytes of the widest type, but at least 4 elements where types are mixed (conversions, comparisons), and what
 // sizes, strides and addresses (`mis`: all of them in elements, or'ed) allow.
-int log_vector(gems_knobs k, int log_widest, int log_narrowest, uint64_t mis) {
-  int e = std::clamp(log_vector_bytes(k) - log_widest, 0, 4);
-  if (!k.tile && log_widest != log_narrowest && e < 2) e = 2;
+int log_vector(const gems_knobs* k, int log_widest, int log_narrowest, uint64_t mis) {
+  int e = 4 - log_widest;
+  if (k && k->tile) e = std::clamp(log_vector_bytes(k) - log_widest, 0, 4);
+  else if (log_widest != log_narrowest && e < 2) e = 2;
   return mis ? std::min(e, __builtin_ctzll(mis)) : e;
 }
 
@@ -153,7 +159,7 @@ gems_status run_contiguous(const gems_call* c, const Device* dev, int compute, S
       w.u64((uintptr_t)t.data);
     }
   }
-  if (s.knobs.tile == kTiledKnob) return unsupported("nothing is turned here");
+  if (s.knobs && s.knobs->tile == kTiledKnob) return unsupported("nothing is turned here");
   s.variant = kContiguous;
   s.log_e = log_vector(s.knobs, widest, narrowest, mis);
   if (!set_unroll(s, c->nin)) return unsupported(kTooMuchInFlight);
@@ -182,7 +188,7 @@ gems_status run_strided(const gems_call* c, const Device* dev, int compute, Shap
     mis |= g.slot[k] >> g.log_size[k];
     for (int d = 1; d < g.ndim; d++) mis |= (uint64_t)g.stride[k][d];
   }
-  if (s.knobs.tile == kTiledKnob) return unsupported("nothing is turned here");
+  if (s.knobs && s.knobs->tile == kTiledKnob) return unsupported("nothing is turned here");
   s.variant = kStrided;
   s.log_e = vectors_fit ? log_vector(s.knobs, widest, narrowest, mis) : 0;
   if (s.log_e == 0)  // one kernel for all strides
@@ -231,8 +237,8 @@ gems_status run_turned(const gems_call* c, const Device* dev, int compute, Shape
     for (int d = 0; d < g.ndim; d++)
       if (g.stride[k][d] != 1) mis |= (uint64_t)g.stride[k][d];
   }
-  if (s.knobs.unroll | s.knobs.block) return unsupported("a turned operand fixes what a block holds");
-  const bool tiled = s.knobs.tile == kTiledKnob;
+  if (s.knobs && (s.knobs->unroll | s.knobs->block)) return unsupported("a turned operand fixes what a block holds");
+  const bool tiled = s.knobs && s.knobs->tile == kTiledKnob;
   s.log_e = tiled ? 0 : std::min(log_vector(s.knobs, widest, narrowest, mis), 3);  // 8 x 8 blocks at most: registers
   s.variant = s.log_e && s.log_e + widest >= 3 ? kTransposed : kTiled;             // vectors of 8 bytes at least
   if (s.variant == kTiled) s.log_e = 0;
@@ -278,7 +284,8 @@ gems_status run_pointwise(const gems_call* c) {
   const Device* dev = device_of(c);
   if (!dev) return GEMS_UNSUPPORTED;
   Shape s;
-  s.knobs = gems_knobs_of(c->candidate);
+  const Knobs knobs(c);
+  s.knobs = knobs.set;
   int compute = c->compute;
   const bool bits = moves_bits(c);
   for (int i = 0; i <= c->nin; i++) {

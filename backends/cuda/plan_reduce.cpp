@@ -18,7 +18,6 @@ struct ReducePlan {
   bool columns = false, wide_index = false, single = true;
   int lanes = 0, bx = 0, vec = 1, max_block = kThreads;
   uint32_t spread = 0;
-  gems_knobs knobs;
   const char* refused = nullptr;
 
   uint32_t flags(const gems_call* c, bool second) const {
@@ -99,9 +98,9 @@ template <int NOUT, int NIN> void fill(const gems_call* c, ReducePlan* p, int64_
 }
 
 // The grid: enough blocks to fill the device, splits where the outputs alone don't.
-template <int NOUT, int NIN> void spread_out(const Device& dev, ReducePlan* p) {
+template <int NOUT, int NIN> void spread_out(const gems_call* c, const Device& dev, ReducePlan* p) {
   auto* a = reinterpret_cast<simt::ReduceArgs<NOUT, NIN>*>(p->main.args);
-  const gems_knobs k = p->knobs;
+  const gems_knobs k = gems_knobs_of(c->candidate);
   const int threads = k.block ? 64 << k.block : 0, narrow = 4 << k.tile;  // narrow: what tile = 1, 2, 3 name
   const auto refuse = [&](bool when, const char* why) { p->refused = when && !p->refused ? why : p->refused; };
   int64_t blocks, most;
@@ -171,7 +170,7 @@ KernelSource reduce_source(const gems_call* c, const ReducePlan& p, bool second)
 
 template <int NOUT, int NIN> void plan_shape(const gems_call* c, const Device& dev, ReducePlan* p, int64_t reduced) {
   fill<NOUT, NIN>(c, p, reduced);
-  spread_out<NOUT, NIN>(dev, p);
+  spread_out<NOUT, NIN>(c, dev, p);
 }
 
 template <int NOUT, int NIN> void set_partial(ReducePlan* p, void* partial) {
@@ -185,7 +184,6 @@ gems_status plan_reduce(const gems_call* c, const Device& dev, ReducePlan* p) {
   int64_t reduced = 1;
   for (int d = kept_dims(c); d < c->it.ndim; d++) reduced *= c->it.size[d];
   p->wide_index = reduced > 0x7fffffff;
-  p->knobs = gems_knobs_of(c->candidate);
   choose(c, p);
   switch (c->nout * 16 + c->nin) {
 #define CASE(NOUT, NIN) \
