@@ -112,7 +112,7 @@ struct Knobs {
 inline int log_vector_bytes(const gems_knobs* k) { return k && k->tile ? k->tile + 2 : 4; }
 inline int unroll_of(const gems_knobs* k, int usual) { return k && k->unroll ? 1 << (k->unroll - 1) : usual; }
 inline int block_of(const gems_knobs* k) { return k && k->block ? 64 << k->block : kBlock; }
-// 16 bits of a key; 0 for what the heuristic has, so that the look-up of a kernel needn't wait for `usual` (5 of 44 ns).
+// 16 bits of a key; 0 for what the heuristic has: the look-up of its kernel doesn't wait for `usual`.
 inline uint64_t key_bits(const gems_knobs* k, int unroll, int usual, int block) {
   return k && (unroll != usual || block != kBlock) ? (uint64_t)(unroll << 12 | block) : 0;
 }
