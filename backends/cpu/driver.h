@@ -39,7 +39,7 @@ inline int64_t scaled(int64_t usual) {
 }
 bool declared(const gems_call* call);  // has the call's family each knob of its variant?
 int variants(const gems_call* call, int16_t* candidates, int cap);
-int matmul_variants(const gems_call* call, int16_t* candidates);  // of the knob tile; at most 7
+int matmul_variants(const gems_call* call, int16_t* candidates);                  // of the knob tile; at most 7
 int64_t row_batch(int64_t n, int64_t rows, bool direct, bool strided, int size);  // rows that are loaded at once
 
 // parallel_for with a lambda.

@@ -150,9 +150,7 @@ gems_status run_thin(const MatmulBatch& s, const gems_mm_kernels& kernels, Matmu
 
 // The knob tile: 1 to 5: register tiles of a block, to begin with; 6: the other of thin kernel and packed blocks.
 constexpr int kOtherPath = 6;
-constexpr struct {
-  int rows, columns;
-} kBlocks[] = {{24, 16}, {12, 8}, {12, 16}, {24, 8}, {48, 16}, {24, 32}, {24, 16}};
+constexpr struct { int rows, columns; } kBlocks[] = {{24, 16}, {12, 8}, {12, 16}, {24, 8}, {48, 16}, {24, 32}, {24, 16}};
 
 struct Blocks {
   int64_t rows, columns;

@@ -22,7 +22,7 @@ gems_knobs knobs_of(const gems_op_info* op) {  // how many values each has: driv
 }
 
 struct Work {
-  int64_t elements = 0, bytes = 0;  // of the largest operand in memory; of all
+  int64_t elements = 0, bytes = 0;       // of the largest operand in memory; of all
   bool dense = true, converted = false;  // converted: an input isn't in the compute type
 };
 Work work_of(const gems_call& c) {
@@ -67,8 +67,8 @@ int variants(const gems_call* call, int16_t* candidates, int cap) {
   const Work w = work_of(*call);
   if (fam == family::matmul) n = matmul_variants(call, all);
   // As many threads as there are pieces worth one; a single one is the candidate "own-serial" already.
-  const int64_t pieces = fam == family::pointwise || fam == family::copy || fam == family::fused ? w.elements / 32768
-                                                                                                 : w.bytes / kGrainBytes;
+  const int64_t pieces =
+      fam == family::pointwise || fam == family::copy || fam == family::fused ? w.elements / 32768 : w.bytes / kGrainBytes;
   const int64_t threads = std::min<int64_t>(pieces, host->num_threads());
   for (int split = 2; split <= 7 && int64_t{1} << (split - 1) < threads; split++) add(0, split);
   if (pieces == 0) return std::copy_n(all, std::min(n, cap), candidates) - candidates;  // it all fits the first cache

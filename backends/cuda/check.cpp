@@ -155,8 +155,9 @@ void go(Run& r, Call& call, const std::string& name) {
     for (int i = 0; n >= 8 && i < n && s == GEMS_OK; i++) {
       const gems_knobs k = gems_knobs_of(all[i]);
       if (!!k.tile + !!k.unroll + !!k.block + !!k.split > 1) continue;
-      r.call_name = std::string(r.op->name) + " " + name + " tile=" + std::to_string(k.tile) + " unroll=" + std::to_string(k.unroll) +
-                    " block=" + std::to_string(k.block) + " split=" + std::to_string(k.split);
+      r.call_name = std::string(r.op->name) + " " + name + " tile=" + std::to_string(k.tile) +
+                    " unroll=" + std::to_string(k.unroll) + " block=" + std::to_string(k.block) +
+                    " split=" + std::to_string(k.split);
       s = plan(all[i]);
     }
   } else {

@@ -105,7 +105,8 @@ constexpr int padded_dims(int n) { return n <= 4 ? (n < 1 ? 1 : n) : n <= 6 ? 6 
 //   unroll  1 to 4: 1, 2, 4, 8 vectors in flight a thread, in every thread
 //   block   1, 2, 3: 128, 256, 512 threads
 struct Knobs {
-  explicit Knobs(const gems_call* c) : of_call(gems_knobs_of(c->candidate)), set(c->candidate & GEMS_VARIANT ? &of_call : nullptr) {}
+  explicit Knobs(const gems_call* c)
+      : of_call(gems_knobs_of(c->candidate)), set(c->candidate & GEMS_VARIANT ? &of_call : nullptr) {}
   gems_knobs of_call;
   const gems_knobs* set;
 };

@@ -137,8 +137,8 @@ gems_status dispatch(const gems_call* call);  // to the family planners
 bool declared(const gems_call* call);         // has the call's family each knob of its variant?
 const DeviceState* device_state(int index);   // attached if it isn't yet; nullptr with the reason set
 int variants(const gems_call* call, int16_t* candidates, int cap);
-std::string device_description();             // of the devices attached so far
-std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
+std::string device_description();           // of the devices attached so far
+std::string device_environment(int index);  // gems_backend::environment; "" if there is no such device
 
 // pool.cpp
 int jit_mode(int mode);

@@ -106,8 +106,8 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
       const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(block) + ", " + std::to_string(1 << log_e) + ">";
       const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";
       return source("EmbeddingGradArgs",
-                    phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e,
-                    block, w.size());
+                    phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e, block,
+                    w.size());
     });
     if (!k[phase]) return GEMS_UNSUPPORTED;
   }

@@ -11,9 +11,9 @@ namespace {
 using simt::MatmulArgs;
 
 constexpr int kTileK = simt::kTileK;
-constexpr MatmulTile kTensorTiles[] = {
-    {16, 64, kTileK, 1, 4, 6, 3},   {32, 64, kTileK, 1, 4, 5, 3}, {64, 64, kTileK, 2, 2, 4, 3},
-    {128, 128, kTileK, 2, 4, 3, 2}, {64, 128, kTileK, 2, 4, 4, 2}, {128, 64, kTileK, 4, 2, 4, 2}};  // the last two: knobs only
+constexpr MatmulTile kTensorTiles[] = {{16, 64, kTileK, 1, 4, 6, 3},  {32, 64, kTileK, 1, 4, 5, 3},
+                                       {64, 64, kTileK, 2, 2, 4, 3},  {128, 128, kTileK, 2, 4, 3, 2},
+                                       {64, 128, kTileK, 2, 4, 4, 2}, {128, 64, kTileK, 4, 2, 4, 2}};  // the last two: knobs only
 constexpr MatmulTile kFmaTiles[] = {{32, 64, 16, 4, 4, 0, 3}, {128, 128, 8, 8, 8, 0, 2}};
 
 // Knobs.
@@ -241,7 +241,8 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
 }
 
 KernelKey matmul_key(const MatmulPlan& p) {
-  return {{(uint64_t)family::matmul << 56 | (uint64_t)p.kernel, (uint64_t)(uint8_t)p.dtype | (uint64_t)p.config << 8 | (uint64_t)p.stages << 16,
+  return {{(uint64_t)family::matmul << 56 | (uint64_t)p.kernel,
+           (uint64_t)(uint8_t)p.dtype | (uint64_t)p.config << 8 | (uint64_t)p.stages << 16,
            (uint64_t)p.layout_a | (uint64_t)p.layout_b << 8 | (uint64_t)p.split << 16}};
 }
 

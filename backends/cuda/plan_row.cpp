@@ -24,10 +24,10 @@ struct RowVariant {
   bool full = false;
   uint32_t given = 0;
   int max_block = 256;
-  bool dense = false;  // DenseRowArgs
-  bool early = false;  // weights are read with the row
-  int size = 0;        // threads of the block, where the kernel is made for exactly so many
-  int resident = 0;    // threads that are to fit a multiprocessor; 0: the compiler decides
+  bool dense = false;             // DenseRowArgs
+  bool early = false;             // weights are read with the row
+  int size = 0;                   // threads of the block, where the kernel is made for exactly so many
+  int resident = 0;               // threads that are to fit a multiprocessor; 0: the compiler decides
   const char* refused = nullptr;  // a knob that this call can't have
 
   uint32_t flags(bool f64) const {  // vpt <= 32, vec <= 8, lanes <= 32, column_by <= 32, size <= 1024
@@ -100,7 +100,9 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
   }
   v.dense = unit_steps && row_dim <= 1 && rows <= kMaxGridX;
   const int64_t packs = n / v.vec;
-  const auto fits = [&](int64_t limit) { return v.vpt <= 32 && int64_t(v.vpt) * v.vec * bytes / 4 <= limit && v.vpt * v.vec <= 64; };
+  const auto fits = [&](int64_t limit) {
+    return v.vpt <= 32 && int64_t(v.vpt) * v.vec * bytes / 4 <= limit && v.vpt * v.vec <= 64;
+  };
   if (k.tile ? k.tile < 4 : packs <= 128) {  // several rows a block, no barrier
     if (k.unroll == 1) return refuse("a row of a warp is kept in registers");
     v.lanes = k.tile ? 4 << k.tile : int(pow2_ceil(packs < 1 ? 1 : packs < 32 ? packs : 32));
@@ -142,7 +144,8 @@ KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVaria
                          ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
                          : "gems::simt::Team<" + std::to_string(v.lanes) + (v.size ? ", " + std::to_string(v.size) : "") + ">";
   const int blocks = v.resident ? v.resident / v.max_block : v.vpt ? 0 : 1;
-  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + (blocks ? ", " + std::to_string(blocks) : "") + ")";
+  std::string attributes =
+      "__launch_bounds__(" + std::to_string(v.max_block) + (blocks ? ", " + std::to_string(blocks) : "") + ")";
   const std::string args =
       (v.dense ? "gems::simt::DenseRowArgs<" : "gems::simt::RowArgs<") + std::to_string(c->nout + c->nin) + ">";
   std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") +

@@ -364,9 +364,7 @@ TEST(MatmulPlan, AKeyStandsForOneKernelOfAVariant) {
         EXPECT_EQ(kernels.emplace(std::vector<uint64_t>(key.w, key.w + 3), text).first->second, text);
         EXPECT_LE(p.smem, device(132).max_smem_per_block);
         EXPECT_EQ(p.grid_x % p.split, 0u);
-        if (knobs.split) {
-          EXPECT_EQ(p.split, 1 << (knobs.split - 1));
-        }
+        if (knobs.split) { EXPECT_EQ(p.split, 1 << (knobs.split - 1)); }
       }
   EXPECT_GT(served, 300);
 }
@@ -381,7 +379,8 @@ TEST(MatmulPlan, VariantsThatADeviceCannotHave) {
   EXPECT_FALSE(refused(device(132), {0, 0, 0, 2}));
   EXPECT_TRUE(refused(ampere, {5, 5, 0, 0})) << "six stages of 128 x 128 in 163 KB";
   EXPECT_FALSE(refused(device(132), {5, 5, 0, 0}));
-  EXPECT_NE(plan(kBf, 512, 4096, 128, kColumns, device(132), MatmulChoice::own, {4, 0, 0, 3}).unsupported, nullptr) << "two steps";
+  EXPECT_NE(plan(kBf, 512, 4096, 128, kColumns, device(132), MatmulChoice::own, {4, 0, 0, 3}).unsupported, nullptr)
+      << "two steps";
 }
 
 TEST(MatmulPlan, NoClustersBeforeHopper) {

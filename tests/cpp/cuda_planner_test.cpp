@@ -362,12 +362,15 @@ TEST(CudaPointwise, Variants) {
     g_candidate = gems_variant(v.knobs);
     for (int64_t n : {3, 4099, 40000})
       check("add", GEMS_F32, tensor(GEMS_BF16, {n}), {tensor(GEMS_BF16, {n}), tensor(GEMS_BF16, {n})}, add, v.flat, {2});
-    check("add", GEMS_F32, tensor(GEMS_BF16, {133, 64}), {tensor(GEMS_BF16, {133, 64}), tensor(GEMS_BF16, {64})}, add, v.broadcast, {2});
+    check("add", GEMS_F32, tensor(GEMS_BF16, {133, 64}), {tensor(GEMS_BF16, {133, 64}), tensor(GEMS_BF16, {64})}, add,
+          v.broadcast, {2});
     // As far as addresses allow it.
-    check("add", GEMS_F32, tensor(GEMS_BF16, {999}), {tensor(GEMS_BF16, {999}, {}, 1), tensor(GEMS_BF16, {999})}, add, ", 1, ", {2});
+    check("add", GEMS_F32, tensor(GEMS_BF16, {999}), {tensor(GEMS_BF16, {999}, {}, 1), tensor(GEMS_BF16, {999})}, add, ", 1, ",
+          {2});
   }
   g_candidate = gems_variant({1, 0, 0, 0});
-  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same, "transposed<op::copy, short, 4");
+  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same,
+        "transposed<op::copy, short, 4");
   g_candidate = gems_variant({4, 0, 0, 0});
   check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same, "tiled<op::copy");
   g_candidate = 0;

@@ -85,55 +85,180 @@ void reduction(Call& c, uint64_t dims) {
 const std::vector<Case>& cases() {
   typedef std::function<void(Call&)> F;
   static const std::vector<Case> all = {
-      {"add", [](F f) { Call c("add"); c.add({1 << 24}).add({1 << 24}).add({1 << 24}); f(c.built(build_pointwise(c.c))); },
-       16, 1, {"own:split=1", "own:tile=4", "own:block=4", "own:tile=3,unroll=4"}, {"own:block=1", "own:unroll=1", "own:tile=3"}},
-      {"add of a row", [](F f) { Call c("add"); c.add({4096, 4096}).add({4096, 4096}).add({4096, 4096}, {0, 1}); f(c.built(build_pointwise(c.c))); },
-       16, 1, {"own:split=1", "own:tile=4"}, {"own:block=3", "own:unroll=4"}},
-      {"copy of a transposed matrix", [](F f) { Call c("copy"); c.add({4096, 4096}).add({4096, 4096}, {1, 4096}); f(c.built(build_pointwise(c.c))); },
-       2, 1, {"own:unroll=1", "own:block=1", "own:split=1"}, {"own:tile=1", "own:tile=4"}},
-      {"embedding", [](F f) {
+      {"add",
+       [](F f) {
+         Call c("add");
+         c.add({1 << 24}).add({1 << 24}).add({1 << 24});
+         f(c.built(build_pointwise(c.c)));
+       },
+       16,
+       1,
+       {"own:split=1", "own:tile=4", "own:block=4", "own:tile=3,unroll=4"},
+       {"own:block=1", "own:unroll=1", "own:tile=3"}},
+      {"add of a row",
+       [](F f) {
+         Call c("add");
+         c.add({4096, 4096}).add({4096, 4096}).add({4096, 4096}, {0, 1});
+         f(c.built(build_pointwise(c.c)));
+       },
+       16,
+       1,
+       {"own:split=1", "own:tile=4"},
+       {"own:block=3", "own:unroll=4"}},
+      {"copy of a transposed matrix",
+       [](F f) {
+         Call c("copy");
+         c.add({4096, 4096}).add({4096, 4096}, {1, 4096});
+         f(c.built(build_pointwise(c.c)));
+       },
+       2,
+       1,
+       {"own:unroll=1", "own:block=1", "own:split=1"},
+       {"own:tile=1", "own:tile=4"}},
+      {"embedding",
+       [](F f) {
          Call c("embedding", GEMS_I64);
          c.add({512, 4096}).add({512, 4096}, {0, 1}).add({512, 4096}, {1, 0}, GEMS_I64);
          c.c.npar = 2, c.c.par[0].i = 4096, c.c.par[1].i = 32000;
          const int64_t sizes[] = {512, 4096}, out[] = {4096, 1}, self[] = {0, 1}, index[] = {1, 0};
          const int64_t* strides[] = {out, self, index};
          f(c.built(build_index(c.c, 2, sizes, strides)));
-       }, 16, 1, {"own:split=1", "own:tile=4"}, {"own:block=1", "own:unroll=1", "own:tile=1"}},
-      {"embedding_dense_backward", [](F f) {
+       },
+       16,
+       1,
+       {"own:split=1", "own:tile=4"},
+       {"own:block=1", "own:unroll=1", "own:tile=1"}},
+      {"embedding_dense_backward",
+       [](F f) {
          Call c("embedding_dense_backward");
          c.add({32000, 4096}).add({512, 4096}).add({512}, {}, GEMS_I64);
          c.c.par[0].i = -1;
          f(c);
-       }, 6, 2, {"own:unroll=1"}, {"own:block=1", "own:tile=1"}},
-      {"softmax", [](F f) { Call c("softmax"); c.add({4096, 4096}).add({4096, 4096}); f(c.built(build_row(c.c, 1, 1))); },
-       8, 1, {"own:tile=1", "own:tile=7", "own:unroll=3", "own:block=4", "own:split=1"}, {"own:tile=5", "own:unroll=1", "own:block=2"}},
-      {"softmax of short rows", [](F f) { Call c("softmax"); c.add({65536, 256}).add({65536, 256}); f(c.built(build_row(c.c, 1, 1))); },
-       6, 1, {"own:tile=5", "own:unroll=1", "own:tile=1,unroll=1"}, {"own:tile=2", "own:block=3"}},
-      {"softmax across", [](F f) { Call c("softmax"); c.add({16, 256, 512}).add({16, 256, 512}); f(c.built(build_row(c.c, 1, 1))); },
-       2, 1, {"own:tile=5", "own:block=1", "own:unroll=3"}, {"own:tile=2", "own:unroll=1"}},
-      {"sum of rows", [](F f) { Call c("sum"); c.add({4096}).add({4096, 4096}); reduction(c, 2); f(c); },
-       8, 1, {"own:unroll=1", "own:split=4", "own:tile=1,split=2"}, {"own:tile=3", "own:block=3"}},
-      {"sum of all", [](F f) { Call c("sum"); c.add({}).add({1 << 24}); reduction(c, 1); f(c); },
-       8, 2, {"own:tile=1,split=2"}, {"own:split=1", "own:split=2", "own:block=2"}},
-      {"sum of columns", [](F f) { Call c("sum"); c.add({4096}).add({4096, 4096}); reduction(c, 1); f(c); },
-       12, 2, {"own:tile=4"}, {"own:tile=1", "own:split=2", "own:block=3"}},
-      {"cumsum", [](F f) { Call c("cumsum"); c.add({8, 1 << 20}).add({8, 1 << 20}); f(c.built(build_row(c.c, 1, 1))); },
-       8, 3, {"own:unroll=1", "own:tile=1,split=2", "own:tile=5,split=1"}, {"own:split=1", "own:tile=3", "own:tile=5"}},
-      {"mm", [](F f) { Call c("mm"); c.add({512, 4096}).absent().add({512, 4096}).add({4096, 4096}); c.c.npar = 2; f(c); },
-       12, 1, {"own:tile=1", "own:block=1", "own:split=5"}, {"own:tile=6", "own:split=2", "own:unroll=2"}},
-      {"mm of one row", [](F f) { Call c("mm"); c.add({1, 4096}).absent().add({1, 4096}).add({4096, 4096}); c.c.npar = 2; f(c); },
-       12, 1, {"own:unroll=1", "own:tile=2,split=5", "own:tile=1,unroll=1"}, {"own:tile=2", "own:split=1"}},
-      {"mm of float32", [](F f) { Call c("mm"); c.add({512, 512}, {}, GEMS_F32).add({1}).add({512, 512}, {}, GEMS_F32).add({512, 512}, {}, GEMS_F32);
-         c.c.t[1].flags = GEMS_T_ABSENT; c.c.npar = 2; f(c); },
-       4, 1, {"own:unroll=1", "own:tile=4", "own:tile=1"}, {"own:tile=3", "own:split=3"}},
-      {"fused_add_rms_norm", [](F f) {
+       },
+       6,
+       2,
+       {"own:unroll=1"},
+       {"own:block=1", "own:tile=1"}},
+      {"softmax",
+       [](F f) {
+         Call c("softmax");
+         c.add({4096, 4096}).add({4096, 4096});
+         f(c.built(build_row(c.c, 1, 1)));
+       },
+       8,
+       1,
+       {"own:tile=1", "own:tile=7", "own:unroll=3", "own:block=4", "own:split=1"},
+       {"own:tile=5", "own:unroll=1", "own:block=2"}},
+      {"softmax of short rows",
+       [](F f) {
+         Call c("softmax");
+         c.add({65536, 256}).add({65536, 256});
+         f(c.built(build_row(c.c, 1, 1)));
+       },
+       6,
+       1,
+       {"own:tile=5", "own:unroll=1", "own:tile=1,unroll=1"},
+       {"own:tile=2", "own:block=3"}},
+      {"softmax across",
+       [](F f) {
+         Call c("softmax");
+         c.add({16, 256, 512}).add({16, 256, 512});
+         f(c.built(build_row(c.c, 1, 1)));
+       },
+       2,
+       1,
+       {"own:tile=5", "own:block=1", "own:unroll=3"},
+       {"own:tile=2", "own:unroll=1"}},
+      {"sum of rows",
+       [](F f) {
+         Call c("sum");
+         c.add({4096}).add({4096, 4096});
+         reduction(c, 2);
+         f(c);
+       },
+       8,
+       1,
+       {"own:unroll=1", "own:split=4", "own:tile=1,split=2"},
+       {"own:tile=3", "own:block=3"}},
+      {"sum of all",
+       [](F f) {
+         Call c("sum");
+         c.add({}).add({1 << 24});
+         reduction(c, 1);
+         f(c);
+       },
+       8,
+       2,
+       {"own:tile=1,split=2"},
+       {"own:split=1", "own:split=2", "own:block=2"}},
+      {"sum of columns",
+       [](F f) {
+         Call c("sum");
+         c.add({4096}).add({4096, 4096});
+         reduction(c, 1);
+         f(c);
+       },
+       12,
+       2,
+       {"own:tile=4"},
+       {"own:tile=1", "own:split=2", "own:block=3"}},
+      {"cumsum",
+       [](F f) {
+         Call c("cumsum");
+         c.add({8, 1 << 20}).add({8, 1 << 20});
+         f(c.built(build_row(c.c, 1, 1)));
+       },
+       8,
+       3,
+       {"own:unroll=1", "own:tile=1,split=2", "own:tile=5,split=1"},
+       {"own:split=1", "own:tile=3", "own:tile=5"}},
+      {"mm",
+       [](F f) {
+         Call c("mm");
+         c.add({512, 4096}).absent().add({512, 4096}).add({4096, 4096});
+         c.c.npar = 2;
+         f(c);
+       },
+       12,
+       1,
+       {"own:tile=1", "own:block=1", "own:split=5"},
+       {"own:tile=6", "own:split=2", "own:unroll=2"}},
+      {"mm of one row",
+       [](F f) {
+         Call c("mm");
+         c.add({1, 4096}).absent().add({1, 4096}).add({4096, 4096});
+         c.c.npar = 2;
+         f(c);
+       },
+       12,
+       1,
+       {"own:unroll=1", "own:tile=2,split=5", "own:tile=1,unroll=1"},
+       {"own:tile=2", "own:split=1"}},
+      {"mm of float32",
+       [](F f) {
+         Call c("mm");
+         c.add({512, 512}, {}, GEMS_F32).add({1}).add({512, 512}, {}, GEMS_F32).add({512, 512}, {}, GEMS_F32);
+         c.c.t[1].flags = GEMS_T_ABSENT;
+         c.c.npar = 2;
+         f(c);
+       },
+       4,
+       1,
+       {"own:unroll=1", "own:tile=4", "own:tile=1"},
+       {"own:tile=3", "own:split=3"}},
+      {"fused_add_rms_norm",
+       [](F f) {
          Call c("fused_add_rms_norm");
          for (int k = 0; k < c.c.nout + c.c.op->in; k++) {
            if (k == c.c.nout + 2) c.add({4096});
            else c.add({4096, 4096});
          }
          f(c.built(build_row(c.c, 1, 1)));
-       }, 8, 1, {"own:tile=1", "own:split=1"}, {"own:tile=5", "own:unroll=1", "own:unroll=2"}},
+       },
+       8,
+       1,
+       {"own:tile=1", "own:split=1"},
+       {"own:tile=5", "own:unroll=1", "own:unroll=2"}},
   };
   return all;
 }
@@ -228,7 +353,11 @@ TEST_P(CudaVariants, WhatACallCannotHaveIsRefusedBeforeAnythingIsLaunched) {
 }
 
 TEST_P(CudaVariants, LaunchWhatWasPlanned) {
-  static const auto scratch = [](int, int, size_t, void*, void** handle) { return *handle = reinterpret_cast<void*>(uintptr_t{1} << 45); };
+  static FakeCuda::Launch recent[8];
+  fake->recent = recent;
+  static const auto scratch = [](int, int, size_t, void*, void** handle) {
+    return *handle = reinterpret_cast<void*>(uintptr_t{1} << 45);
+  };
   set_framework({nullptr, nullptr, scratch, [](void*) {}});
   cases()[GetParam()].with([&](Call& c) {
     c.c.candidate = kCandidateOwn;
@@ -241,7 +370,7 @@ TEST_P(CudaVariants, LaunchWhatWasPlanned) {
       ASSERT_EQ(backend->run(&c.c), GEMS_OK) << candidate_name(all[i]) << ": " << backend->last_error();
       ASSERT_EQ(fake->launches - before, static_cast<int>(plan.size())) << candidate_name(all[i]);
       for (size_t l = 0; l < plan.size(); l++) {
-        const FakeCuda::Launch& done = fake->recent[(before + static_cast<int>(l)) % 8];
+        const FakeCuda::Launch& done = recent[(before + static_cast<int>(l)) % 8];
         EXPECT_EQ(done.gx, plan[l].grid[0]) << candidate_name(all[i]);
         EXPECT_EQ(done.gy, plan[l].grid[1]) << candidate_name(all[i]);
         EXPECT_EQ(done.gz, plan[l].grid[2]) << candidate_name(all[i]);

@@ -96,18 +96,14 @@ TEST_P(Family, VariantsHaveTheNumbersOfTheHeuristic) {
       g_pieces = 0;
       ASSERT_EQ(cpu()->run(&s.call), GEMS_OK) << name << ": " << cpu()->last_error();
       const int split = gems_knobs_of(s.call.candidate).split;
-      if (split) {
-        EXPECT_EQ(g_pieces, 1 << (split - 1)) << name;
-      }
+      if (split) { EXPECT_EQ(g_pieces, 1 << (split - 1)) << name; }
       for (int64_t i = 0; i < s.out->numel(); i++) ASSERT_TRUE(close(s.out->at(i), want[i], s.tolerance)) << name << " at " << i;
     }
     // A variant of no knob is the heuristic, and what it left behind is gone: all threads again.
     s.call.candidate = GEMS_VARIANT;
     ASSERT_EQ(cpu()->run(&s.call), GEMS_OK);
     EXPECT_EQ(s.out->values(), want);
-    if (std::string(s.name) == "add") {
-      EXPECT_EQ(g_pieces, 8);
-    }
+    if (std::string(s.name) == "add") { EXPECT_EQ(g_pieces, 8); }
   }
 }
 

@@ -234,7 +234,8 @@ static void variant_cases() {
     if (v <= 4) all.push_back({0, 0, v, 0});
     if (v <= 5) all.push_back({0, 0, 0, v});
   }
-  for (gems_knobs k : {gems_knobs{2, 0, 1, 0}, gems_knobs{5, 1, 0, 0}, gems_knobs{4, 2, 0, 0}, gems_knobs{4, 0, 1, 3}, gems_knobs{1, 0, 3, 2}})
+  for (gems_knobs k :
+       {gems_knobs{2, 0, 1, 0}, gems_knobs{5, 1, 0, 0}, gems_knobs{4, 2, 0, 0}, gems_knobs{4, 0, 1, 3}, gems_knobs{1, 0, 3, 2}})
     all.push_back(k);
   for (gems_knobs k : all) {
     g_candidate = gems_variant(k);
