@@ -46,6 +46,8 @@ namespace {
 
 gems_status run(const gems_call* call) {
   ThreadState& t = thread_state();
+  if (__builtin_expect(call->candidate & GEMS_VARIANT, 0) && !declared(call))
+    return unsupported("this operator's kernels have no such variant");
   t.call = call;
   const gems_status r = dispatch(call);
   t.call = nullptr;
@@ -86,7 +88,7 @@ const gems_backend kBackend = {
     .jit_mode = jit_mode,
     .jit_pending = jit_pending,
     .environment = environment,
-    .variants = nullptr,
+    .variants = variants,
     .mark = nullptr,
     .elapsed = nullptr,
     .target = target,

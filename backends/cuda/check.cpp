@@ -22,7 +22,7 @@ struct Run : Check {
   std::string call_name;
   std::set<std::string> seen;  // units compiled already
   int kernels = 0;
-  bool use_cache = false;
+  bool use_cache = false, variants = false;
 };
 
 // The number after the last `key` in ptxas' report ("Used 32 registers, ... 16 bytes spill stores"), found backwards from it.
@@ -120,9 +120,29 @@ class Call {
 void go(Run& r, Call& call, const std::string& name) {
   r.call_name = std::string(r.op->name) + " " + name;
   ThreadState& t = thread_state();
-  t.call = &call.c;
-  const gems_status s = dispatch(&call.c);
-  t.call = nullptr;
+  const auto plan = [&](int16_t candidate) {
+    call.c.candidate = candidate;
+    t.call = &call.c;
+    const gems_status s = dispatch(&call.c);
+    t.call = nullptr;
+    return s;
+  };
+  gems_status s = GEMS_OK;
+  if (r.variants) {
+    if (!r.seen.empty()) return;
+    int16_t all[64];
+    const int n = variants(&call.c, all, 64);
+    for (int i = 0; n >= 8 && i < n && s == GEMS_OK; i++) {
+      const gems_knobs k = gems_knobs_of(all[i]);
+      if (!!k.tile + !!k.unroll + !!k.block + !!k.split > 1) continue;
+      r.call_name = std::string(r.op->name) + " " + name + " tile=" + std::to_string(k.tile) +
+                    " unroll=" + std::to_string(k.unroll) + " block=" + std::to_string(k.block) +
+                    " split=" + std::to_string(k.split);
+      s = plan(all[i]);
+    }
+  } else {
+    s = plan(0);
+  }
   if (s == GEMS_OK) return;
   gems_cuda_kernel_report k = {};
   k.call = r.call_name.c_str();
@@ -428,7 +448,8 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
   r.device = &device;
   r.on_kernel = compile;
   r.op = op;
-  r.level = level & ~GEMS_CUDA_CHECK_CACHED;
+  r.level = level & 255;
+  r.variants = level & GEMS_CUDA_CHECK_VARIANTS;
   r.use_cache = level & GEMS_CUDA_CHECK_CACHED && host().cache_load && host().cache_store;
   r.report = report;
   r.ctx = ctx;

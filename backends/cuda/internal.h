@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -94,6 +95,22 @@ struct Check {
 };
 constexpr int kCheckDevice = GEMS_PLANNED_DEVICE;  // device_index of tensors in such a run: beyond every real device's
 
+// What a call would launch: its planner runs as ever, but its device has no kernels, and what it builds and launches is noted here
+// (variants.cpp).
+struct Probe {
+  struct Launch {
+    KernelKey key;
+    unsigned gx, gy, gz, block, smem;
+  };
+  struct Noted : Kernel {
+    KernelKey key;
+  };
+  DeviceState* device;
+  std::deque<Noted> kernels;  // of this call; planners hold pointers to them
+  std::vector<Launch> launches;
+};
+constexpr int kProbeDevice = 126;
+
 // A call as the pool's threads see it again: the planner's way to the kernels it needs is dispatch() itself, on a copy, with
 // launches left out.
 struct CallCopy {
@@ -111,14 +128,18 @@ struct ThreadState {
   const gems_call* call = nullptr;  // the one that run() serves now
   CUcontext restore = nullptr;      // context that was current before device_of() switched
   Check* check = nullptr;
+  Probe* probe = nullptr;
   const char* reason = "";  // of the last UNSUPPORTED or FAILED
   std::string text;         // storage of `reason` when it isn't static
 };
 ThreadState& thread_state();
 
 gems_status dispatch(const gems_call* call);  // to the family planners
-std::string device_description();             // of the devices attached so far
-std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
+bool declared(const gems_call* call);         // has the call's family each knob of its variant?
+const DeviceState* device_state(int index);   // attached if it isn't yet; nullptr with the reason set
+int variants(const gems_call* call, int16_t* candidates, int cap);
+std::string device_description();           // of the devices attached so far
+std::string device_environment(int index);  // gems_backend::environment; "" if there is no such device
 
 // target.cpp
 int target(const char* arch, int model, void (*report)(const gems_planned*));

@@ -28,7 +28,7 @@ const Device* no_device(const char* what, CUresult r) {
 // May this thread's call run natively now, and on our kernel later?
 bool may_defer() {
   const ThreadState& t = thread_state();
-  return jit_mode(-1) == GEMS_JIT_ASYNC && !t.check && t.call && !collecting(t.call) &&
+  return jit_mode(-1) == GEMS_JIT_ASYNC && !t.check && !t.probe && t.call && !collecting(t.call) &&
          !(host().only_kernel && host().only_kernel());
 }
 
@@ -36,6 +36,7 @@ bool may_defer() {
 DeviceState* attach(int index) {
   ThreadState& t = thread_state();
   if (t.check && index == kCheckDevice) return t.check->device;
+  if (t.probe && index == kProbeDevice) return t.probe->device;
   const Driver& d = driver();
   if (!d.ok) {
     unsupported(d.why);
@@ -145,7 +146,7 @@ const Device* device_of(const gems_call* call) {
     }
     s = attach((int)index);
     if (!s) return nullptr;
-    if (index == kCheckDevice) return s;
+    if (index >= kMaxDevices) return s;  // of a check or a probe
   }
   const Driver& d = driver();
   CUcontext current = nullptr;
@@ -156,6 +157,11 @@ const Device* device_of(const gems_call* call) {
     if (current && !t.restore) t.restore = current;  // run() gives the caller's device back
   }
   return s;
+}
+
+const DeviceState* device_state(int index) {
+  DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
+  return s ? s : attach(index);
 }
 
 const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
@@ -197,6 +203,10 @@ bool deferred(const Device* dev, const KernelKey& key) {
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src) {
   ThreadState& t = thread_state();
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
+  if (t.probe) {
+    t.probe->kernels.emplace_back().key = key;
+    return &t.probe->kernels.back();
+  }
   if (t.check && dev == t.check->device) {
     t.check->on_kernel(t.check, src, unit_text(src));
     t.check->fake.max_blocks_per_sm = std::max(1, 2048 / std::max(1, src.block));
@@ -285,10 +295,19 @@ static CUresult launch_overlapping(CUfunction function, const gems_call* call, u
   return driver().cuLaunchKernelEx(&config, function, params, nullptr);
 }
 
+// Nothing is launched for the pool or a probe.
+[[gnu::cold, gnu::noinline]] static gems_status note_launch(const Kernel* k, Probe::Launch l) {
+  if (Probe* p = thread_state().probe) {
+    l.key = static_cast<const Probe::Noted*>(k)->key;
+    p->launches.push_back(l);
+  }
+  return GEMS_OK;
+}
+
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
-  if (__builtin_expect(collecting(call), 0)) return GEMS_OK;
+  if (__builtin_expect(collecting(call), 0)) return note_launch(k, {{}, gx, gy, gz, block, smem});
   if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
   CUresult r = CUDA_ERROR_NOT_SUPPORTED;
@@ -317,7 +336,7 @@ gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned
   }
 }
 
-bool planning_only(const gems_call* call) { return collecting(call) || thread_state().check; }
+bool planning_only(const gems_call* call) { return collecting(call) || thread_state().check || thread_state().probe; }
 
 gems_status unsupported(const char* reason) {
   thread_state().reason = reason;

@@ -84,6 +84,8 @@ static inline gems_knobs gems_knobs_of(int16_t candidate) {
   }
   return k;
 }
+/* Does the candidate name our kernel, where the backend's heuristic would leave the call to the native one too? */
+static inline int gems_own(int16_t candidate) { return candidate == 2 || (candidate & GEMS_VARIANT) != 0; }
 
 /* What the core (and through it the framework) lends to a backend. */
 typedef struct gems_host {

@@ -49,8 +49,9 @@ EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsign
                           void* stream, void**, void**) {
   FakeCuda& f = *fake_cuda();
   if (f.launch_error) return f.launch_error;
-  f.launches++;
   f.last = {k, stream, t_context, gx, gy, gz, bx, smem, false};
+  const int i = f.launches++;
+  if (f.recent) f.recent[i % 8] = f.last;
   return 0;
 }
 EXPORT int cuDriverGetVersion(int* v) { return *v = 13000, 0; }

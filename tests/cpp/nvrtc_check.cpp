@@ -1,5 +1,6 @@
 // Compiles the device text of every operator through the CUDA backend's planners, with NVRTC alone: no GPU, no driver.
-//   nvrtc_check [--arch=80,90,100] [--level=0|1] [--jobs=2] [--max-spill=128] [--verbose] [--dump=DIR] [operator or family ...]
+//   nvrtc_check [--arch=80,90,100] [--level=0|1] [--jobs=2] [--max-spill=128] [--verbose] [--dump=DIR] [--variants] [operator or family ...]
+// --variants: one call of each operator, with each value of its knobs that plans something else.
 // Exit status 0: all compiled; 1: a failure, or more bytes spilled than
 // --max-spill (a few are cheaper than the occupancy they'd cost); 77: there is no NVRTC here (GEMS_NVRTC_DIRS names its folders).
 #include <dlfcn.h>
@@ -80,11 +81,13 @@ Options parse(int argc, char** argv) {
       o.archs.clear();
       for (const char* p = argv[i] + 7; *p; p += *p == ',') o.archs.push_back((int)std::strtol(p, const_cast<char**>(&p), 10));
     } else if (a.rfind("--level=", 0) == 0) {
-      o.level = std::atoi(argv[i] + 8);
+      o.level |= std::atoi(argv[i] + 8);
     } else if (a.rfind("--jobs=", 0) == 0) {
       o.jobs = std::max(1, std::atoi(argv[i] + 7));
     } else if (a.rfind("--max-spill=", 0) == 0) {
       o.max_spill = std::atoi(argv[i] + 12);
+    } else if (a == "--variants") {
+      o.level |= GEMS_CUDA_CHECK_VARIANTS;
     } else if (a == "--verbose") {
       o.verbose = true;
     } else if (a.rfind("--dump=", 0) == 0) {
