@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU if there is one)")
     parser.add_argument("--dtype", default=None, help="of tensors that the file gives none (default: float32, on a GPU bfloat16)")
     parser.add_argument("--budget", type=seconds, metavar="TIME", help="stop after 90s, 10m, ...; run again to go on")
+    parser.add_argument("--exhaustive", action="store_true", help="measure every candidate, not those that the cost model picks")
     parser.set_defaults(run=run)
     return parser
 
@@ -54,7 +55,8 @@ def run(args) -> int:
         print(f"flag-gems: {e}", file=sys.stderr)
         return 2
     flag_gems.enable()
-    results = pretune.pretune(entries, output, device, dtype, args.budget, say=lambda s: print(s, flush=True))
+    say = lambda s: print(s, flush=True)
+    results = pretune.pretune(entries, output, device, dtype, args.budget, say=say, exhaustive=args.exhaustive)
     won = [m for m in results if m.decided and m.winner != "native"]
     print(f"written: {output}: {sum(m.decided for m in results)} of {len(entries)} calls decided now, ours wins {len(won)}")
     return 0
