@@ -195,9 +195,12 @@ class _Family:
         with np.errstate(invalid="ignore"):
             return np.where(total > 0, weight @ np.where(known, values, 0) / total, np.nan)
 
-    def predict(self, op: str, bucket: str, names: Sequence[str], device: str) -> np.ndarray:
-        trees, near = self.by_trees(op, bucket, names, device), self.by_neighbours(op, bucket, names, device)
-        return np.where(np.isfinite(near), (trees + near) / 2, trees)
+    def predict(self, op: str, bucket: str, names: Sequence[str], device: str, estimate: str) -> np.ndarray:
+        trees = self.by_trees(op, bucket, names, device)
+        if estimate == "trees":
+            return trees
+        near = self.by_neighbours(op, bucket, names, device)
+        return np.where(np.isfinite(near), near if estimate == "near" else (trees + near) / 2, trees)
 
 
 # ---- the model
@@ -206,9 +209,10 @@ class _Family:
 class CostModel:
     """A model is the table of times it was made from; a family's trees are grown when the first question about it comes."""
 
-    def __init__(self, calls: Iterable[Call] = ()):
+    def __init__(self, calls: Iterable[Call] = (), estimate: str = "both"):
         newest = {(c.device, c.op, c.bucket): c for c in calls}  # later ones replace
         self.calls = list(newest.values())[-MOST_CALLS:]
+        self._estimate = estimate  # or "trees", "near": for comparison
         self._families: dict[tuple[str, bool], _Family | None] = {}
 
     @classmethod
@@ -237,7 +241,7 @@ class CostModel:
         family = self._family(op, device)
         if family is None or not candidates:
             return None
-        own = family.predict(op, bucket, ["own", *candidates], device)
+        own = family.predict(op, bucket, ["own", *candidates], device, self._estimate)
         return own[1:] - own[0]
 
     def rank(self, op: str, bucket: str, candidates: Sequence[str], device: str) -> list[str]:
