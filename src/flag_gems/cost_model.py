@@ -2,7 +2,7 @@
 nothing can be measured.
 
     model = CostModel.train(store.all())
-    model.rank("mm", "bf16,bf16>bf16 m<=16 n=4096 k=4096 #...", ["native", "own", "own:tile=2"], "NVIDIA H200, sm_90, 132 SM")
+    model.rank("mm", "bfloat16,bfloat16>bfloat16 m<=16 n=4096 k=4096 #...", ["native", "own", "own:tile=2"], "NVIDIA H200, sm_90, 132 SM")
 
 What is learned is log(time / time of "own") of the same call: the call's own cost drops out, and calls of all sizes share one scale.
 Two estimates are averaged: boosted trees over features of shape, device and knobs (boosting.py), which know what knobs have in
@@ -29,12 +29,11 @@ from .tune import TuneRecord
 
 FORMAT = 1
 KNOBS = ("tile", "unroll", "block", "split")
-LEAST_CALLS = 12  # measured calls of a family on a kind of device from which on its model is asked
+LEAST_CALLS = 24  # measured calls of a family on a kind of device from which on its model is asked; with 12 a tenth loses over 5 %
 LEAST_TIMES = 3  # candidates of a call that teach more than who won
 MOST_CALLS = 4000  # the newest are kept: 30 candidates each train in 3 s
 SHARE = 4  # at most one candidate of so many is measured
 LEAD = 0.02  # by how much a guess must lead to displace what is before it: own, then native, then variants
-SIZES = {"f64": 8, "i64": 8, "f32": 4, "i32": 4, "f16": 2, "bf16": 2, "i16": 2}  # others: 1
 CUTOFF = 2.0  # times own from which on it doesn't matter how much slower: the trees shall look at the fast ones
 
 
@@ -54,7 +53,7 @@ def calls_of(records: Iterable[TuneRecord]) -> list[Call]:
     dates: dict[tuple, int] = {}
     for r in records:
         key = (r.env, r.op, r.bucket)
-        times.setdefault(key, {})[r.candidate] = r.median_us
+        times.setdefault(key, {})[r.candidate] = float(f"{r.median_us:.4g}")  # what a file keeps
         dates[key] = max(r.date, dates.get(key, 0))
     found = [Call(env.device, op, bucket, t, dates[env, op, bucket]) for (env, op, bucket), t in times.items()]
     usable = (c for c in found if c.times.get("own", 0) > 0 and len(c.times) > 1)
@@ -81,7 +80,8 @@ def shape_features(bucket: str) -> tuple[float, ...]:
     types, _, rest = bucket.partition(" ")
     inputs, _, outputs = types.partition(">")
     read, written = inputs.split(","), outputs.split(",")
-    width = [SIZES.get(t, 0 if t in ("-", "number", "") else 1) for t in read + written]
+    bits = [re.search(r"\d+$", t) for t in read + written]
+    width = [int(b[0]) // 8 if b else float(t == "bool") for b, t in zip(bits, read + written)]  # bytes; 0: not in memory
     number = {k: int(v) for k, v in re.findall(r"(\w+)(?:<=|=)(\d+)", rest)}
     size = {k: math.log2(max(v, 1)) for k, v in number.items()}
     a, b, c, d = (size.get(k, 0.0) for k in (("m", "n", "k", "batch") if "n" in size else ("numel", "inner", "", "")))
@@ -90,7 +90,7 @@ def shape_features(bucket: str) -> tuple[float, ...]:
     else:
         numel, c, c2, d2 = a, a - b, number.get("rank", 0), 0  # c: rows
     words = set(rest.split())
-    flags = ("dense" in words or "a^T" in words, "b^T" in words, "bf16" in read, any(t[0] in "iub" and t != "bf16" for t in read if t))
+    flags = ("dense" in words or "a^T" in words, "b^T" in words, "bfloat16" in read, any("int" in t or t == "bool" for t in read))
     return (a, b, c, d, c2, d2, numel + math.log2(max(max(width), 1)), max(width), width[len(read)], len(read), len(written),
             sum(t in ("-", "number") for t in read), *map(float, flags))  # fmt: skip
 
@@ -209,10 +209,10 @@ class _Family:
 class CostModel:
     """A model is the table of times it was made from; a family's trees are grown when the first question about it comes."""
 
-    def __init__(self, calls: Iterable[Call] = (), estimate: str = "both"):
+    def __init__(self, calls: Iterable[Call] = (), estimate: str = "trees"):
         newest = {(c.device, c.op, c.bucket): c for c in calls}  # later ones replace
         self.calls = list(newest.values())[-MOST_CALLS:]
-        self._estimate = estimate  # or "trees", "near": for comparison
+        self._estimate = estimate  # or "near", "both": for comparison
         self._families: dict[tuple[str, bool], _Family | None] = {}
 
     @classmethod
@@ -276,7 +276,7 @@ class CostModel:
     # ---- files
 
     def save(self, path: str | os.PathLike) -> None:
-        rows = [[c.device, c.op, c.bucket, {n: float(f"{us:.4g}") for n, us in c.times.items()}, c.date] for c in self.calls]
+        rows = [[c.device, c.op, c.bucket, c.times, c.date] for c in self.calls]
         text = json.dumps({"format": FORMAT, "hash": _digest(rows), "calls": rows}, separators=(",", ":"))
         part = Path(f"{os.fspath(path)}.part")
         part.write_text(text.replace("],[", "],\n[") + "\n", encoding="utf-8")
@@ -312,6 +312,6 @@ def default() -> CostModel:
             warnings.warn(str(e), stacklevel=2)
     place = tune.default_place()
     if "://" in place or Path(place).is_file():
-        with tune.Store() as store:
+        with tune.Store(place) as store:
             calls += calls_of(store.all())
     return CostModel(calls)
