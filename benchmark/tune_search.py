@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How many candidates a tuner must measure: exhaustive search over a list of calls, then the cost model on calls that it hasn't seen.
+"""How many candidates a tuner must measure: exhaustive search over a list of calls, then the cost model on calls it hasn't seen.
 
-Every candidate of every call is timed (interleaved, medians; on a GPU by graph replay with cold L2). Then the calls are parted into
-folds by operator and size; for each fold a model is trained from the other folds and says which quarter of the candidates to
-measure. Reported per family: what that costs against exhaustive search, how far our heuristic and the native kernel are from the
-best, and what the model's choice costs where nothing is measured. --records FILE evaluates an earlier run's records again.
+Every candidate of every call is timed (interleaved, medians; on a GPU by graph replay with cold L2). Then the calls are parted
+into folds by operator and size; for each fold a model is trained from the other folds and says which quarter of the candidates
+to measure. Reported per family: what that costs against exhaustive search, how far our heuristic and the native kernel are from
+the best, and what the model's choice costs where nothing is measured. --records FILE evaluates an earlier run's records again.
 """
 
 import math
@@ -17,7 +17,6 @@ from pathlib import Path
 
 os.environ.setdefault("GEMS_JIT_THREADS", str(os.cpu_count() or 1))
 
-import numpy as np
 import torch
 
 import flag_gems
@@ -61,10 +60,11 @@ def entries(device: str) -> list[ShapeEntry]:
         add("softmax", dtype, *((_t(*s), -1) for s in some))
         add("rms_norm", dtype, *((_t(r, c), {"value": [c]}, _t(c)) for r, c in some))
         add("layer_norm", dtype, *((_t(r, c), {"value": [c]}, _t(c), _t(c)) for r, c in some))
-        add("cumsum", dtype, *((_t(*s), -1) for s in some[:-1]), (_t(*some[-1][::-1]), 0))
-    for n, width in ((1, 4096), (64, 4096), (64, 1024), (2048, 2048), (4096, 4096)):
-        add("embedding", BF16, (ids(n, 32000), _t(32000, width)))
-        add("index_select", F32, (_t(4096, width), 0, ids(n, 4096)))
+        add("cumsum", dtype, *((_t(*s), -1) for s in some), *((_t(*s), 0) for s in some[1:]))
+    for n, width in ((1, 4096), (64, 4096), (64, 1024), (512, 512), (2048, 2048), (4096, 4096)):
+        for dtype in (BF16, F32):
+            add("embedding", dtype, (ids(n, 32000), _t(32000, width)))
+            add("index_select", dtype, (_t(4096, width // 2), 0, ids(n, 4096)), (_t(512, 4096), 1, ids(n, 4096)))
     weights = [(4096, 4096), (6144, 4096), (4096, 14336), (28672, 4096), (2048, 2048), (8192, 2048)]
     if not gpu:
         weights = [(512, 512), (1024, 1024), (2048, 1024), (1024, 2048), (2048, 2048)]
@@ -80,7 +80,7 @@ def entries(device: str) -> list[ShapeEntry]:
 
 
 def compile_all(todo: list[ShapeEntry], device: str) -> None:
-    """Every candidate's kernel, on as many threads as there are: each call runs natively once and leaves itself to the compiler."""
+    """Every candidate's kernel, on all cores: each call runs natively once and leaves itself to the compiler."""
     c = native()
     with torch.no_grad(), jit.using("async"):
         for e in todo:
@@ -126,7 +126,7 @@ def group_of(call: cost_model.Call) -> tuple[str, str]:
     return call.op, call.bucket.partition(" ")[2].rpartition(" #")[0]
 
 
-def held_out(calls: list[cost_model.Call], folds: int = 5, seed: int = 0, estimate: str = "both") -> list[dict]:
+def held_out(calls: list[cost_model.Call], folds: int = 5, seed: int = 0, estimate: str = "trees") -> list[dict]:
     """A row for each call: what the model, trained without the call's fold, made of it. Ratios are to the fastest candidate."""
     groups = sorted({group_of(c) for c in calls})
     random.Random(seed).shuffle(groups)
@@ -140,11 +140,9 @@ def held_out(calls: list[cost_model.Call], folds: int = 5, seed: int = 0, estima
             taken = model.worth_measuring(c.op, c.bucket, names, c.device)
             took = time.perf_counter() - begin
             chosen = model.choose(c.op, c.bucket, names, c.device)
-            out.append({
-                "op": c.op, "bucket": c.bucket, "family": cost_model.family_of(c.op), "candidates": len(names), "measured": len(taken),
-                "loss": min(c.times[n] for n in taken) / best, "own": c.times["own"] / best, "native": c.times["native"] / best,
-                "chosen": c.times[chosen] / best, "predict_ms": took * 1e3,
-            })  # fmt: skip
+            row = {"op": c.op, "bucket": c.bucket, "family": cost_model.family_of(c.op), "predict_ms": took * 1e3}
+            row |= {"candidates": len(names), "measured": len(taken), "loss": min(c.times[n] for n in taken) / best}
+            out.append(row | {k: c.times[n] / best for k, n in (("own", "own"), ("native", "native"), ("chosen", chosen))})
     return out
 
 
@@ -156,7 +154,7 @@ def mean(values) -> float:
 def summary(rows: list[dict]) -> list[dict]:
     """Of each family, and of all calls that have more than three candidates: where there is something to leave out."""
     parts = {f: [r for r in rows if r["family"] == f] for f in sorted({r["family"] for r in rows})}
-    parts["all with > 3"] = [r for r in rows if r["candidates"] > 3]
+    parts["all with > 3"] = [r for r in rows if r["candidates"] > 3] or rows
     out = []
     for name, part in parts.items():
         if not part:
@@ -175,12 +173,12 @@ def report(calls: list[cost_model.Call], folds: int) -> dict:
     heads = ["family", "calls", "candidates", "share", "loss", "worst", "own", "worst", "native", "worst", "unmeasured", "worst"]
     percent = lambda x: f"{100 * (x - 1):.1f} %"
     ratios = [f"{k}{w}" for k in ("loss", "own", "native", "chosen") for w in ("", "_worst")]
-    show(heads, [[s["family"], s["calls"], round(s["candidates"], 1), f"{100 * s['share']:.0f} %", *(percent(s[r]) for r in ratios)]
-                 for s in table])  # fmt: skip
-    print("share: of candidates measured; others: time above the fastest candidate's, geometric mean and worst, when the model picks "
-          "what is measured (loss), for our heuristic, the native kernel, and the model's choice without a measurement")  # fmt: skip
-    estimates = {"both": table[-1]["loss"]}
-    for name in ("trees", "near"):
+    counts = lambda s: [s["family"], s["calls"], round(s["candidates"], 1), f"{100 * s['share']:.0f} %"]
+    show(heads, [[*counts(s), *(percent(s[r]) for r in ratios)] for s in table])
+    print("share: of candidates measured; others: time above the fastest candidate's, geometric mean and worst, when the model")
+    print("picks what is measured (loss), for our heuristic, the native kernel, and the model's choice without a measurement")
+    estimates = {"trees": table[-1]["loss"]}
+    for name in ("near", "both"):
         estimates[name] = summary(held_out(calls, folds, estimate=name))[-1]["loss"]
     print("loss by estimate: " + ", ".join(f"{k} {percent(v)}" for k, v in estimates.items()))
     times = sorted(r["predict_ms"] for r in rows)
@@ -207,11 +205,13 @@ def main() -> int:
         todo = [e for e in entries(args.device) if not args.only or e.op in args.only.split(",")]
         random.Random(0).shuffle(todo)  # if the time is short every family gets its share
         begin = time.perf_counter()
-        compile_all(todo, args.device)
+        if args.device != "cpu":
+            compile_all(todo, args.device)
         result["compile_s"] = round(time.perf_counter() - begin, 1)
         records, notes = measure_all(todo, args.device, args.seconds, args.rounds)
         result["measure_s"] = round(time.perf_counter() - begin - result["compile_s"], 1)
-        print(f"{len(todo)} calls, {len(records)} candidates: compiled in {result['compile_s']} s, timed in {result['measure_s']} s")
+        print(f"{len(todo)} calls, {len(records)} candidates: compiled in {result['compile_s']} s, "
+              f"timed in {result['measure_s']} s")  # fmt: skip
         store = tune.Store("")
         store.put(records)
         args.out.parent.mkdir(parents=True, exist_ok=True)

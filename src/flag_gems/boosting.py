@@ -1,6 +1,6 @@
-"""Gradient-boosted regression trees for a few thousand rows: least squares on residuals (Friedman, "Greedy function approximation",
-2001), each tree from a random part of the rows (Friedman, "Stochastic gradient boosting", 2002), splits found in histograms of
-binned features (Ke et al., "LightGBM", 2017). numpy only: a tree costs some bincounts, not a loop over rows."""
+"""Gradient-boosted regression trees for a few thousand rows: least squares on residuals (Friedman, "Greedy function
+approximation", 2001), each tree from a random part of the rows (Friedman, "Stochastic gradient boosting", 2002), splits found in
+histograms of binned features (Ke et al., "LightGBM", 2017). numpy only: a tree costs some bincounts, not a loop over rows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Trees:
             g = np.bincount(place, targets, width * span).reshape(shape).cumsum(-1)
             h = np.bincount(place, weights, width * span).reshape(shape).cumsum(-1)
             whole_g, whole_h = g[..., -1:], h[..., -1:]
-            gain = _score(g, h, self.shrink) + _score(whole_g - g, whole_h - h, self.shrink) - _score(whole_g, whole_h, self.shrink)
+            score = lambda g, h: g * g / (h + self.shrink)
+            gain = score(g, h) + score(whole_g - g, whole_h - h) - score(whole_g, whole_h)
             gain[(h < self.least) | (whole_h - h < self.least)] = 0
             best = gain.reshape(width, -1).argmax(1)
             split = gain.reshape(width, -1)[np.arange(width), best] > 1e-9
@@ -66,10 +67,6 @@ class Trees:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.base + self.leaf[np.arange(self.count), self._leaves(x, slice(None))].sum(1)
-
-
-def _score(g: np.ndarray, h: np.ndarray, shrink: float) -> np.ndarray:
-    return g * g / (h + shrink)
 
 
 def _edges(column: np.ndarray, bins: int) -> np.ndarray:

@@ -368,8 +368,8 @@ def pretune(
     exhaustive: bool = False,
 ) -> list[Measured]:
     """Measures each entry and writes the folder. A second run goes on where an interrupted one stopped: what the folder's records
-    decide already isn't measured again. ``budget``: seconds; what doesn't fit is left out and said. ``exhaustive``: all candidates
-    of each call are measured, not only those that the cost model, which learns as it goes, finds promising."""
+    decide already isn't measured again. ``budget``: seconds; what doesn't fit is left out and said. ``exhaustive``: all
+    candidates of each call are measured, not only those that the cost model, which learns as it goes, finds promising."""
     root = Path(output)
     root.mkdir(parents=True, exist_ok=True)
     env = environment(device)

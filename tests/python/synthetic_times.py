@@ -38,7 +38,11 @@ def row(dtype, rows, cols, operands, tile, unroll, block):
     nbytes = rows * cols * BYTES[dtype]
     passes = 2 if unroll == 1 else 1
     sync = 0.15 * math.log2(threads) * (1 if threads > 32 else 0.3)
-    return sync + _memory(nbytes * (operands - 1 + passes), math.ceil(rows * threads / a_block), min(16 * a_block * 4, nbytes / rows * a_block / threads))
+    return sync + _memory(
+        nbytes * (operands - 1 + passes),
+        math.ceil(rows * threads / a_block),
+        min(16 * a_block * 4, nbytes / rows * a_block / threads),
+    )
 
 
 def matmul(dtype, m, n, k, tile, unroll, split):
@@ -77,7 +81,9 @@ def calls():
             yield "matmul", "mm", 2, m, n, k
 
 
-def records(noise: float = 0.015, seed: int = 0, dtypes=("bfloat16", "float32"), most: int = 30, device: str = DEVICE) -> list[tune.TuneRecord]:
+def records(
+    noise: float = 0.015, seed: int = 0, dtypes=("bfloat16", "float32"), most: int = 30, device: str = DEVICE
+) -> list[tune.TuneRecord]:
     rng, out = random.Random(seed), []
     for family, op, operands, *sizes in calls():
         function, knobs = FAMILIES[family]
@@ -91,7 +97,10 @@ def records(noise: float = 0.015, seed: int = 0, dtypes=("bfloat16", "float32"),
             usual = cost(0, 0, 0)
             if usual is None:
                 continue
-            times = {"own": usual, "native": usual * (1.15 if family != "matmul" else 0.8 + 0.1 * math.log2(sizes[1] / sizes[0]) / 4)}
+            times = {
+                "own": usual,
+                "native": usual * (1.15 if family != "matmul" else 0.8 + 0.1 * math.log2(sizes[1] / sizes[0]) / 4),
+            }
             combinations = sorted(itertools.product(*(range(k + 1) for k in knobs)), key=lambda k: sum(map(bool, k)))
             for k in combinations[1:]:
                 t = cost(*k)

@@ -21,6 +21,7 @@ from flag_gems.race import race
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmark"))
 
+import tune_search
 from tune_search import group_of, held_out, mean, summary
 
 RECORDS = synthetic_times.records()
@@ -94,7 +95,7 @@ def test_a_quarter_of_the_candidates_loses_three_per_cent_at_most():
         assert s["share"] <= 0.25 and s["loss"] <= 1.03, s
         assert s["own"] > 1.05, f"nothing to win in {family}: the test says nothing"
     everything = table["all with > 3"]["loss"]
-    assert everything - 1 < (mean(fixed) - 1) / 2 and everything - 1 < (mean(drawn) - 1) / 2, (everything, mean(fixed), mean(drawn))
+    assert everything - 1 < (min(mean(fixed), mean(drawn)) - 1) / 2, (everything, mean(fixed), mean(drawn))
     assert table["all with > 3"]["chosen"] < table["all with > 3"]["own"] - 0.03  # unmeasured, it beats the heuristic
 
 
@@ -144,7 +145,13 @@ def test_what_isnt_known_is_measured_in_full():
 
 
 def test_the_order_without_knowledge_spreads():
-    names = ["own-serial", *(f"own:tile={t}" for t in range(1, 8)), *(f"own:block={b},split=1" for b in range(1, 4)), "native", "own"]
+    names = [
+        "own-serial",
+        *(f"own:tile={t}" for t in range(1, 8)),
+        *(f"own:block={b},split=1" for b in range(1, 4)),
+        "native",
+        "own",
+    ]
     order = CostModel().rank("softmax", SOFTMAX, names, DEVICE)
     assert order[:3] == ["own", "native", "own-serial"] and sorted(order) == sorted(names)
     assert order[3].startswith("own:block=3")  # two knobs turned are farther from none than one
@@ -185,7 +192,9 @@ def test_choices_without_measuring(ratios, chosen, elsewhere):
 def test_times_of_two_environments_are_two_calls():
     own = tune.TuneRecord("softmax", SOFTMAX, "own", DEVICE, "driver 1", "c", "", "1", 2.0, 0.0, 5, 10)
     native, later = own._replace(candidate="native", median_us=3.0), own._replace(driver="driver 2", median_us=5.0, date=20)
-    assert cost_model.calls_of([own, native, later]) == [cost_model.Call(DEVICE, "softmax", SOFTMAX, {"own": 2.0, "native": 3.0}, 10)]
+    assert cost_model.calls_of([own, native, later]) == [
+        cost_model.Call(DEVICE, "softmax", SOFTMAX, {"own": 2.0, "native": 3.0}, 10)
+    ]
     both = [own, native, later, native._replace(driver="driver 2", date=20)]
     assert [c.times["own"] for c in cost_model.calls_of(both)] == [2.0, 5.0]
     assert [c.times["own"] for c in CostModel.train(both).calls] == [5.0]  # the newer one counts
@@ -209,7 +218,10 @@ def test_features_tell_buckets_apart(other):
 
 def test_features_of_products():
     base = "bfloat16,bfloat16>bfloat16 m<=16 n=4096 k=4096 #0"
-    others = ["bfloat16,bfloat16>bfloat16 batch<=4 m<=16 n=4096 k=4096 #0", *(base.replace(" #", f" {t} #") for t in ("a^T", "b^T", "a^T b^T"))]
+    others = [
+        "bfloat16,bfloat16>bfloat16 batch<=4 m<=16 n=4096 k=4096 #0",
+        *(base.replace(" #", f" {t} #") for t in ("a^T", "b^T", "a^T b^T")),
+    ]
     others += [base.replace(*r) for r in (("m<=16", "m<=32"), ("n=4096", "n=4097"), ("k=4096", "k=512"), ("bfloat16", "float16"))]
     assert len({cost_model.shape_features(b) for b in [base, *others]}) == len(others) + 1
 
@@ -247,7 +259,12 @@ def test_a_saved_model_answers_alike(model, tmp_path):
     assert np.array_equal(a, b)
     data = json.loads(path.read_text())
     data["calls"][0][3]["own"] *= 2
-    for wrong, message in ((json.dumps(data), "was changed"), (json.dumps({**data, "format": 9}), "format 9"), ("{", "no cost model"), ("[]", "no cost model")):
+    for wrong, message in (
+        (json.dumps(data), "was changed"),
+        (json.dumps({**data, "format": 9}), "format 9"),
+        ("{", "no cost model"),
+        ("[]", "no cost model"),
+    ):
         path.write_text(wrong)
         with pytest.raises(ValueError, match=message):
             CostModel.load(path)
@@ -346,7 +363,9 @@ def test_pretune_learns_as_it_goes(gems, tmp_path, monkeypatch):
     pretune.pretune(entries, tmp_path / "t", "cpu", say=lambda s: None, budget=20)
     assert seen == [0, 0, 2, 2, 4]
     seen.clear()
-    pretune.pretune([*entries, *shapes.parse("shapes: [{op: neg, args: [[4, 32768]]}]")], tmp_path / "t", "cpu", say=lambda s: None)
+    pretune.pretune(
+        [*entries, *shapes.parse("shapes: [{op: neg, args: [[4, 32768]]}]")], tmp_path / "t", "cpu", say=lambda s: None
+    )
     assert seen == [5]  # those of the folder; what is known already isn't measured again
 
 
@@ -359,3 +378,27 @@ def test_variants_with_wrong_numbers_are_not_measured(gems, monkeypatch):
     with pytest.warns(UserWarning, match="numbers of own-serial differ"):
         m = pretune.measure(shapes.parse("shapes: [{op: exp, args: [[4, 64]]}]")[0], "cpu", torch.float32, seconds=0.05)
     assert set(m.times) == {"native", "own"}
+
+
+def test_the_benchmark_evaluates_records_again(tmp_path, monkeypatch, capsys):
+    with tune.Store("") as store:
+        store.put(r for r in RECORDS if r.op in ("softmax", "rms_norm") and "float32" not in r.bucket)
+        tune.export(store, tmp_path / "r.jsonl")
+        count = len({(r.op, r.bucket) for r in store.all()})
+    arguments = ["--records", tmp_path / "r.jsonl", "--out", tmp_path / "o.json", "--model", tmp_path / "models/x.json"]
+    monkeypatch.setattr(sys, "argv", ["tune_search.py", *map(str, arguments)])
+    assert tune_search.main() == 0
+    result = json.loads((tmp_path / "o.json").read_text())
+    row = result["families"][0]
+    assert row["family"] == "row" and row["calls"] == len(result["calls"]) == count and row["share"] <= 0.25 and row["loss"] >= 1
+    assert set(result["loss_by_estimate"]) == {"trees", "near", "both"} and "row" in capsys.readouterr().out
+    assert len(CostModel.load(tmp_path / "models/x.json").calls) == count
+
+
+def test_the_benchmark_measures_each_candidate(gems, tmp_path, monkeypatch):
+    arguments = ["--device", "cpu", "--only", "silu,bmm", "--seconds", "10", "--rounds", "3", "--out", tmp_path / "o.json"]
+    monkeypatch.setattr(sys, "argv", ["tune_search.py", *map(str, arguments)])
+    assert tune_search.main() == 0
+    calls = cost_model.calls_of(tune.read_file(tmp_path / "o.jsonl").records)
+    assert {c.op for c in calls} <= {"silu", "bmm"} and calls and all({"own", "native"} <= set(c.times) for c in calls)
+    assert len({(c.op, c.bucket) for c in calls}) == len(calls)
