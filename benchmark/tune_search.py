@@ -97,7 +97,7 @@ def compile_all(todo: list[ShapeEntry], device: str) -> None:
                 if done == 0 and seen:
                     names += [n for n in seen[0][2] if n != "own"]
                 done += 1
-        jit.wait(300)
+        jit.wait(100)
 
 
 def measure_all(todo: list[ShapeEntry], device: str, seconds: float, rounds: int) -> tuple[list[tune.TuneRecord], list[str]]:
