@@ -63,6 +63,7 @@ gems_status run(const gems_call* call) {
     case family::scan: return run_scan(call);
     case family::index: return run_index(call);
     case family::create: return run_create(call);
+    case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
   }
   return unsupported("family");

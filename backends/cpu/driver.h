@@ -47,6 +47,7 @@ gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);
 gems_status run_index(const gems_call* call);
 gems_status run_create(const gems_call* call);
+gems_status run_random(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
 
 }  // namespace gems::cpu

@@ -20,6 +20,7 @@ ThreadState& thread_state() {
 GEMS_OPTIONAL_FAMILY(run_pointwise)
 GEMS_OPTIONAL_FAMILY(run_index)
 GEMS_OPTIONAL_FAMILY(run_create)
+GEMS_OPTIONAL_FAMILY(run_random)
 GEMS_OPTIONAL_FAMILY(run_reduce)
 GEMS_OPTIONAL_FAMILY(run_row)
 GEMS_OPTIONAL_FAMILY(run_scan)
@@ -34,6 +35,7 @@ gems_status dispatch(const gems_call* call) {
     case family::scan: return run_scan(call);
     case family::index: return run_index(call);
     case family::create: return run_create(call);
+    case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
     case family::fused: return *call->op->roles ? run_row(call) : run_pointwise(call);
   }
@@ -87,6 +89,7 @@ const gems_backend kBackend = {
     .variants = nullptr,
     .mark = nullptr,
     .elapsed = nullptr,
+    .target = target,
 };
 
 }  // namespace

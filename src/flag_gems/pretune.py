@@ -6,6 +6,7 @@ The folder: ``records.jsonl`` (what was measured), ``kernels/`` (compiled), ``ma
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from . import cost_model, jit, shapes, tune
 from ._api import gems
 from ._native import native
 from ._version import __version__
+from .progress import Progress
 from .race import race
 
 RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
@@ -311,12 +313,20 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_manifest(folder: Path, env: tune.TuneEnv, entries: int, seconds: float) -> None:
+def write_manifest(folder: Path, env: tune.TuneEnv | None, entries: int, seconds: float) -> None:
+    """``env``: of the records; None: nothing was measured now, and what the folder says already stays."""
+    from .packs import makers
+
+    measured = env._asdict() if env else None
+    if env is None:
+        with contextlib.suppress(OSError, ValueError):
+            measured = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("environment")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
     data = {
         "format": FORMAT,
         "library": __version__,
-        "environment": env._asdict(),
+        "environment": measured,
+        "kernels": makers(folder),  # compiler and architecture
         "entries": entries,
         "seconds": round(seconds, 1),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -365,6 +375,7 @@ def pretune(
     dtype: torch.dtype = torch.float32,
     budget: float | None = None,
     say: Callable[[str], None] = print,
+    done: Callable[[int], None] = lambda n: None,
     exhaustive: bool = False,
 ) -> list[Measured]:
     """Measures each entry and writes the folder. A second run goes on where an interrupted one stopped: what the folder's records
@@ -383,6 +394,7 @@ def pretune(
     model, fresh = (None if exhaustive else cost_model.default().extended(store.all())), []
     per_entry = min(1.0, (budget or 60.0) / max(1, len(entries)) / 2)
     for i, entry in enumerate(entries):
+        done(i)
         spent = time.perf_counter() - begin
         if budget is not None and i and spent + spent / i > budget:
             say(f"budget of {budget:.0f} s: {len(entries) - i} entries are left out; run again to go on with them")
@@ -452,10 +464,8 @@ def prewarm(
                 call(*args, **kwargs)
         begin, left = time.perf_counter(), jit.pending()
         total = left
-        while left and time.perf_counter() - begin < timeout:
-            if sys.stderr.isatty():
-                print(f"\rflag_gems: compiling kernels, {total - left} of {total}", end="", file=sys.stderr, flush=True)
-            left = jit.wait(0.2)
-        if total and sys.stderr.isatty():
-            print(file=sys.stderr)
+        with Progress("compiling kernels", total, lines=False, file=sys.stderr) as progress:
+            while left and time.perf_counter() - begin < timeout:
+                progress.at(total - left)
+                left = jit.wait(0.2)
     return left

@@ -3,7 +3,7 @@
 #include <cstddef>
 
 struct FakeCuda {
-  std::atomic<int> modules{0}, launches{0};
+  std::atomic<int> modules{0}, launches{0}, retained{0};
   int capturing = 0, launch_error = 0, overlap_error = 0, refuse_images = 0;
   struct Launch {
     void *function, *stream, *context;

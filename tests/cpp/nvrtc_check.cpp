@@ -72,11 +72,6 @@ void on_report(void* ctx, const gems_cuda_kernel_report* k) {
   std::fflush(stdout);
 }
 
-const char* family_name(const gems_op_info* op) {
-  static const char* const names[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
-  return names[op->family];
-}
-
 Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; i++) {
@@ -124,7 +119,7 @@ int main(int argc, char** argv) {
       const gems_op_info* op = gems::op_at(i);
       const bool wanted =
           options.names.empty() || std::any_of(options.names.begin(), options.names.end(),
-                                               [&](const std::string& n) { return n == op->name || n == family_name(op); });
+                                               [&](const std::string& n) { return n == op->name || n == gems::family_name(gems::op_family(op)); });
       if (wanted) jobs.push_back({op, arch});
     }
   Totals totals;
