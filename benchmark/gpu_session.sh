@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Steps for a borrowed GPU machine without a network, where python3 has torch, pytest, cmake and ninja.
-# usage: benchmark/gpu_session.sh STEP...      STEP: build smoke test sanitizer host jit toggle bandwidth matmul hf all
+# usage: benchmark/gpu_session.sh STEP...      STEP: build smoke test sanitizer host jit toggle bandwidth matmul tune hf all
 # Each step has its own time limit, the whole of them is to fit into one call; logs and JSON go to $OUT (default build/gpu).
 set -u
 cd "$(dirname "$0")/.."
@@ -47,6 +47,7 @@ for step in "${@:-all}"; do
     toggle) bench 90 toggle_cost toggle_cost ;;
     bandwidth) bench 200 gpu_bandwidth gpu_bandwidth ;;
     matmul) bench 240 gpu_matmul gpu_matmul ;;
+    tune) bench 300 tune_search tune_search --device cuda --seconds 180 ;;
     hf) bench 400 hf_llama hf_llama ;;
     all) exec "$0" build test host toggle bandwidth matmul hf sanitizer ;;
     *) echo "unknown step $step" >&2; exit 2 ;;

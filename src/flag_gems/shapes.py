@@ -202,7 +202,7 @@ def function(op: str) -> Callable:
         found = getattr(getattr(torch.ops.aten, packet, None), overload, None)
         if found is not None:
             return found
-    for place in (fused, torch, torch.nn.functional, torch.ops.aten):
+    for place in (fused, torch.nn.functional, torch, torch.ops.aten):
         found = getattr(place, op, None)
         if callable(found):
             return found

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the GPU if there is one)")
     parser.add_argument("--dtype", default=None, help="of tensors that the file gives none (default: float32, on a GPU bfloat16)")
     parser.add_argument("--budget", type=seconds, metavar="TIME", help="stop after 90s, 10m, ...; run again to go on")
+    parser.add_argument("--exhaustive", action="store_true", help="measure every candidate, not those that the cost model picks")
     parser.set_defaults(run=run)
     return parser
 
@@ -64,7 +65,9 @@ def run(args) -> int:
             return _packs(entries, output, dtype, args)
         flag_gems.enable()
         with Progress("pre-tuning", len(entries), lines=False) as progress:
-            results = pretune.pretune(entries, output, device, dtype, args.budget, progress.say, progress.at)
+            results = pretune.pretune(
+                entries, output, device, dtype, args.budget, progress.say, progress.at, args.exhaustive
+            )
     except KeyboardInterrupt:
         print(f"flag-gems: interrupted; {output} keeps what is done, the same command goes on from there", file=sys.stderr)
         return 130
