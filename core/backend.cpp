@@ -59,10 +59,9 @@ void host_log(int level, const char* text) { log(level, text); }
 int host_only_kernel() { return t_only_kernel; }
 
 const gems_host g_host = {
-    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch,     host_scratch_free,
-    cache_load,       cache_store,       host_source,      host_source_name, host_log,
-    setting,          cache_begin,       cache_end,        cache_made_by,    pack_maker,
-    host_only_kernel,
+    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch,     host_scratch_free, cache_load,
+    cache_store,      host_source,       host_source_name, host_log,         setting,           cache_begin,
+    cache_end,        cache_made_by,     pack_maker,       host_only_kernel,
 };
 
 }  // namespace

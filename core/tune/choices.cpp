@@ -43,7 +43,8 @@ Geometry geometry_of(const gems_call& c) {
     g.w[3] = static_cast<uint64_t>(k);
     return g;
   }
-  const bool walked = fam != family::index && fam != family::create && fam != family::random;  // those have no iteration space of the planner
+  const bool walked =
+      fam != family::index && fam != family::create && fam != family::random;  // those have no iteration space of the planner
   const int64_t numel = walked ? c.it.numel : c.t[0].numel;
   const int64_t inner = walked && c.it.ndim ? c.it.size[c.it.ndim - 1] : numel;
   g.w[1] |= static_cast<uint64_t>(walked ? c.it.contiguous & 1 : c.t[0].flags & GEMS_T_CONTIGUOUS) << 16 |
@@ -91,10 +92,10 @@ namespace {
 const char* const kNames[] = {"auto", "native", "own", "own-serial"};
 struct Knob {
   const char* name;
-  uint8_t gems_knobs::* value;
+  uint8_t gems_knobs::*value;
 };
-constexpr Knob kKnobs[] = {{"tile", &gems_knobs::tile}, {"unroll", &gems_knobs::unroll}, {"block", &gems_knobs::block},
-                           {"split", &gems_knobs::split}};
+constexpr Knob kKnobs[] = {
+    {"tile", &gems_knobs::tile}, {"unroll", &gems_knobs::unroll}, {"block", &gems_knobs::block}, {"split", &gems_knobs::split}};
 constexpr char kVariantPrefix[] = "own:";
 }  // namespace
 

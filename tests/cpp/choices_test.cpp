@@ -114,7 +114,8 @@ TEST(Choices, NamesOfCandidates) {
     EXPECT_EQ(candidate_of_name(candidate_name(c)), c);
   }
   EXPECT_EQ(candidate_name(gems_variant({2, 0, 0, 1})), "own:tile=2,split=1");
-  for (const char* wrong : {"", "own:", "own:tile", "own:tile=", "own:tile=0", "own:tile=8", "own:tile=12", "own:hue=1", "own:tile=1;"})
+  for (const char* wrong :
+       {"", "own:", "own:tile", "own:tile=", "own:tile=0", "own:tile=8", "own:tile=12", "own:hue=1", "own:tile=1;"})
     EXPECT_EQ(candidate_of_name(wrong), -1) << wrong;
 }
 
