@@ -114,10 +114,24 @@ struct ThreadState {
   std::string text;         // storage of `reason` when it isn't static
 };
 ThreadState& thread_state();
+// Gives the caller the context back that device_of() switched away from.
+inline void restore_context() {
+  ThreadState& t = thread_state();
+  if (__builtin_expect(t.restore != nullptr, 0)) {
+    driver().cuCtxSetCurrent(t.restore);
+    t.restore = nullptr;
+  }
+}
 
 gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
 std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
+
+bool capturing(const gems_call* call);        // its stream, as far as can be known
+
+// marks.cpp
+void* mark(const gems_call* call);
+int elapsed(void* begin, void* end, double* microseconds);
 
 // pool.cpp
 int jit_mode(int mode);

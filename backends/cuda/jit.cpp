@@ -108,12 +108,6 @@ std::string dump_unit(const std::string& unit, const std::string& key) {
 
 // ---- building ----
 
-bool capturing(const gems_call* call) {
-  int status = CU_STREAM_CAPTURE_STATUS_NONE;
-  // An error means that another stream's capture forbids the question: the same answer.
-  return driver().cuStreamIsCapturing((CUstream)call->stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 std::string load_binary(OwnedKernel* k, const std::string& binary, int block, int smem) {
   const Driver& d = driver();
   CUmodule module = nullptr;
@@ -165,6 +159,12 @@ std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
 }  // namespace
 
 // ---- jit.h ----
+
+bool capturing(const gems_call* call) {
+  int status = CU_STREAM_CAPTURE_STATUS_NONE;
+  // An error means that another stream's capture forbids the question: the same answer.
+  return driver().cuStreamIsCapturing((CUstream)call->stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
 
 const Device* device_of(const gems_call* call) {
   const unsigned index = (unsigned char)call->t[0].device_index;

@@ -11,6 +11,7 @@
 #include "bindings/torch/tensors.h"
 #include "bindings/torch/unboxed.h"
 #include "core/backend.h"
+#include "core/tune/online.h"
 
 namespace gems::torch_binding {
 
@@ -37,6 +38,14 @@ void call_native(std::unique_ptr<c10::SafeKernelFunction>& native, const Row& r,
   native->callBoxed(*r.handle, ks, st);
 }
 
+// Instead of our kernel: while calls are measured it may be its turn.
+void run_native(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
+  if (C10_LIKELY(!tuning_watches())) return call_native(r.native[device], r, ks, &st);
+  OnlineNative turn(r.op);
+  call_native(r.native[device], r, ks, &st);
+  turn.done();
+}
+
 void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
   Counters& c = r.counters[device];
   const int64_t t0 = now_ns();
@@ -46,7 +55,7 @@ void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack&
     if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r.index);
     return;
   }
-  call_native(r.native[device], r, ks, &st);
+  run_native(r, device, ks, st);
   c.native.fetch_add(1, std::memory_order_relaxed);
   c.native_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
 }
@@ -141,6 +150,7 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
       return;
     }
     c.native.fetch_add(1, std::memory_order_relaxed);
+    return run_native(r, device, ks, st);
   }
   call_native(r.native[device], r, ks, &st);
 }
