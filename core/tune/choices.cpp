@@ -1,16 +1,14 @@
 #include "core/tune/choices.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 
 #include "core/backend.h"
 #include "core/promote.h"
 #include "core/registry.h"
+#include "core/tune/fork_mutex.h"
 
 namespace gems {
 namespace {
@@ -100,14 +98,6 @@ std::atomic<Table*>* tables() {
   static auto* t = new std::atomic<Table*>[static_cast<size_t>(op_count())]();
   return t;
 }
-std::mutex& writers() {  // held across a fork, whose child would never get it from a thread that isn't there
-  static auto* m = [] {
-    static std::mutex mutex;
-    pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
-    return &mutex;
-  }();
-  return *m;
-}
 std::atomic<int> g_watchers{0};
 struct Watch {
   int16_t forced = kCandidateAuto;
@@ -186,7 +176,7 @@ std::string bucket_text(const gems_call& c) {
 
 namespace {
 size_t take_choices(const std::vector<Choice>& choices, bool replace) {
-  std::lock_guard<std::mutex> lock(writers());
+  std::lock_guard<std::mutex> lock(fork_mutex<Table>());
   if (replace)
     for (int id = 0; id < op_count(); id++) tables()[id].store(nullptr, std::memory_order_release);
   size_t n = 0;

@@ -1,9 +1,13 @@
 #include "core/tune/decide.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
+
+#include "core/tune/fork_mutex.h"
 
 namespace gems {
 namespace {
@@ -47,6 +51,25 @@ size_t load_choices(RecordStore& store, const TuneEnv& env) {
   const std::vector<TuneRecord> records = store.all(f);
   if (records.empty()) store.winners(env);  // says what differs
   return add_choices(choices_of(records));
+}
+
+RecordStore& records_at(const std::string& place) {
+  using Stores = std::map<std::string, std::unique_ptr<RecordStore>>;
+  static auto* stores = new Stores;
+  {
+    std::lock_guard<std::mutex> guard(fork_mutex<Stores>());
+    if (const auto found = stores->find(place); found != stores->end()) return *found->second;
+  }
+  StoreOptions brief;
+  brief.busy_ms = 200;
+  auto opened = open_records(place, brief);  // may take seconds: nobody is to wait for another place
+  std::lock_guard<std::mutex> guard(fork_mutex<Stores>());
+  return *(stores->try_emplace(place, std::move(opened)).first->second);
+}
+
+size_t load_choices(const std::string& place, const TuneEnv& env) {
+  if (place.empty() || (place.find("://") == std::string::npos && access(place.c_str(), R_OK) != 0)) return 0;
+  return load_choices(records_at(place), env);
 }
 
 double quantile(std::vector<double>& v, double q) {

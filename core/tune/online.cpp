@@ -71,8 +71,7 @@ struct State {
   std::map<int, TuneEnv> env;
   OnlineState count;
   uint64_t random = 0x9e3779b97f4a7c15ull;
-  std::mutex collecting;  // one at a time; guards `stores`
-  std::map<std::string, std::unique_ptr<RecordStore>> stores;
+  std::mutex collecting;  // one at a time
 };
 State& state() {
   static auto* s = new State;  // immortal: calls may come during process exit
@@ -249,6 +248,7 @@ void online_stop() {
   if (g_on.exchange(false)) watch_calls(false);
 }
 void online_environment(int device_type, const TuneEnv& env) {
+  if (in_forked_child()) return;  // there, another thread may have had the lock
   State& s = state();
   std::lock_guard<std::mutex> guard(s.lock);
   s.env[device_type] = env;
@@ -331,6 +331,7 @@ void online_end(OnlineSample& o, gems_status status) {
 void online_park(const OnlineSample& o) { t_parked = o; }
 
 size_t online_collect() {
+  if (in_forked_child()) return 0;
   State& s = state();
   std::lock_guard<std::mutex> one(s.collecting);
   std::vector<Finished> taken;
@@ -368,15 +369,12 @@ size_t online_collect() {
   }
   add_choices(choices);
   if (!records.empty())
-    for (const std::string& place : stores) {
-      std::unique_ptr<RecordStore>& store = s.stores[place];
-      if (!store) store = open_records(place);
-      store->put(records);
-    }
+    for (const std::string& place : stores) records_at(place).put(records);
   return n;
 }
 
 OnlineState online_state() {
+  if (in_forked_child()) return {};
   State& s = state();
   std::lock_guard<std::mutex> guard(s.lock);
   return s.count;

@@ -37,10 +37,10 @@ struct OnlineSample {
   int8_t device_type = 0, device_index = 0;
 };
 // What an undecided call runs; the sample is open if it has a bucket.
-int16_t online_begin(const gems_call& call, const gems_backend* backend, OnlineSample& sample);
+GEMS_API int16_t online_begin(const gems_call& call, const gems_backend* backend, OnlineSample& sample);
 // After our kernel. A native one is still to come: park.
-void online_end(OnlineSample& sample, gems_status status);
-void online_park(const OnlineSample& sample);
+GEMS_API void online_end(OnlineSample& sample, gems_status status);
+GEMS_API void online_park(const OnlineSample& sample);
 
 // ---- the framework's side: around the native kernel that runs instead of ours, while tuning_watches() ----
 class GEMS_API OnlineNative {

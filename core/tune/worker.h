@@ -3,9 +3,11 @@
 #pragma once
 #include <functional>
 
+#include "core/base.h"
+
 namespace gems {
 
-void in_background(std::function<void()> job);
+GEMS_API void in_background(std::function<void()> job);
 // Calls f again and again: it returns the milliseconds until the next time; below 0: not until the next of these calls. Once more at the
 // end of the process.
 void poll_in_background(int (*f)());
