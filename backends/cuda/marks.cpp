@@ -1,5 +1,5 @@
 // Time marks on streams, for measuring real calls without a stall: events, recorded by the call and read later by whoever asks.
-#include <memory>
+#include <algorithm>
 #include <mutex>
 #include <vector>
 
@@ -8,50 +8,44 @@
 namespace gems::cuda {
 namespace {
 
-constexpr int kMostMarks = 4096;  // on the way at once; more calls go unmeasured
+constexpr int kMostMarks = 4096;  // on the way at once in a context; more calls go unmeasured
 
+// Immortal, one for each context; events are made when they are first needed and kept.
+struct Pool;
 struct Mark {
-  CUevent event = nullptr;
-  CUcontext context = nullptr;
+  CUevent event;
+  Pool* pool;
 };
-
-// Immortal; events are made when they are first needed and kept.
-struct Marks {
-  std::mutex lock;
+struct Pool {
+  CUcontext context;
   std::vector<Mark*> free;
   int made = 0;
 };
-Marks& marks() {
-  static auto* m = new Marks;
-  return *m;
+std::mutex g_lock;
+std::vector<Pool*>& pools() {
+  static auto* v = new std::vector<Pool*>;
+  return *v;
 }
 
 void put(Mark* m) {
-  Marks& all = marks();
-  std::lock_guard<std::mutex> guard(all.lock);
-  all.free.push_back(m);
+  std::lock_guard<std::mutex> guard(g_lock);
+  m->pool->free.push_back(m);
 }
 
 Mark* take(CUcontext context) {
-  Marks& all = marks();
-  {
-    std::lock_guard<std::mutex> guard(all.lock);
-    for (size_t i = all.free.size(); i-- > 0;)
-      if (all.free[i]->context == context) {
-        Mark* m = all.free[i];
-        all.free[i] = all.free.back();
-        all.free.pop_back();
-        return m;
-      }
-    if (all.made >= kMostMarks) return nullptr;
-    all.made++;
+  std::lock_guard<std::mutex> guard(g_lock);
+  auto at = std::find_if(pools().begin(), pools().end(), [&](const Pool* p) { return p->context == context; });
+  if (at == pools().end()) at = pools().insert(at, new Pool{context});
+  Pool& p = **at;
+  if (!p.free.empty()) {
+    Mark* m = p.free.back();
+    p.free.pop_back();
+    return m;
   }
-  auto m = std::make_unique<Mark>();
-  m->context = context;
-  if (driver().cuEventCreate(&m->event, 0) == CUDA_SUCCESS) return m.release();
-  std::lock_guard<std::mutex> guard(all.lock);
-  all.made--;
-  return nullptr;
+  CUevent e = nullptr;
+  if (p.made >= kMostMarks || driver().cuEventCreate(&e, 0) != CUDA_SUCCESS) return nullptr;
+  p.made++;
+  return new Mark{e, &p};
 }
 
 // A capture anywhere in the process forbids making and asking events to every thread that hasn't said that it doesn't mind.
@@ -96,11 +90,11 @@ int elapsed(void* begin, void* end, double* microseconds) {
     const Relaxed mode;
     CUcontext before = nullptr;
     d.cuCtxGetCurrent(&before);
-    if (before != b->context) d.cuCtxSetCurrent(b->context);
+    if (before != b->pool->context) d.cuCtxSetCurrent(b->pool->context);
     const CUresult r = d.cuEventQuery(b->event);
     if (r == CUDA_ERROR_NOT_READY) there = 0;
     else if (r == CUDA_SUCCESS && d.cuEventElapsedTime(&ms, a->event, b->event) == CUDA_SUCCESS) there = 1;
-    if (before != b->context) d.cuCtxSetCurrent(before);
+    if (before != b->pool->context) d.cuCtxSetCurrent(before);
   }
   if (there == 0) return 0;
   put(a);
