@@ -76,11 +76,11 @@ struct CUlaunchConfig {
   X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))
 
 // Without which calls still run; nullptr where they are missing.
-#define GEMS_CUDA_OPTIONAL_FUNCTIONS(X) \
-  X(cuDriverGetVersion, (int*))         \
-  X(cuEventCreate, (CUevent*, unsigned)) \
-  X(cuEventRecord, (CUevent, CUstream))  \
-  X(cuEventQuery, (CUevent))             \
+#define GEMS_CUDA_OPTIONAL_FUNCTIONS(X)             \
+  X(cuDriverGetVersion, (int*))                     \
+  X(cuEventCreate, (CUevent*, unsigned))            \
+  X(cuEventRecord, (CUevent, CUstream))             \
+  X(cuEventQuery, (CUevent))                        \
   X(cuEventElapsedTime, (float*, CUevent, CUevent)) \
   X(cuLaunchKernelEx, (const CUlaunchConfig*, CUfunction, void**, void**))
 

@@ -127,7 +127,7 @@ gems_status dispatch(const gems_call* call);  // to the family planners
 std::string device_description();             // of the devices attached so far
 std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
 
-bool capturing(const gems_call* call);        // its stream, as far as can be known
+bool capturing(const gems_call* call);  // its stream, as far as can be known
 
 // marks.cpp
 void* mark(const gems_call* call);

@@ -64,9 +64,8 @@ PyObject* tune_best(PyObject*, PyObject* times) {
 }
 
 PyObject* tune_places(PyObject*, PyObject*) {
-  return guarded([]() -> PyObject* {
-    return Py_BuildValue("(ss)", machine_records_place().c_str(), fleet_records_place().c_str());
-  });
+  return guarded(
+      []() -> PyObject* { return Py_BuildValue("(ss)", machine_records_place().c_str(), fleet_records_place().c_str()); });
 }
 PyObject* tune_load(PyObject*, PyObject* args) {
   const char *place, *device, *driver, *compiler, *library;

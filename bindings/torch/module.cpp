@@ -270,7 +270,8 @@ PyModuleDef kModule = {
 
 PyMODINIT_FUNC PyInit__C() {
   PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
-  for (PyMethodDef* methods : {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::choice_methods()})
+  for (PyMethodDef* methods :
+       {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::choice_methods()})
     if (module && PyModule_AddFunctions(module, methods) < 0) Py_CLEAR(module);
   return module;
 }

@@ -102,9 +102,10 @@ std::atomic<int> g_watchers{0};
 struct Watch {
   int16_t forced = kCandidateAuto;
   bool tracing = false;
-  std::vector<TracedCall> seen;
 };
-thread_local Watch t_watch;
+thread_local Watch
+    t_watch;  // plain, so that looking at it calls no constructor: each decided call does while others are measured
+thread_local std::vector<TracedCall> t_seen;
 
 }  // namespace
 
@@ -112,10 +113,10 @@ namespace {
 const char* const kNames[] = {"auto", "native", "own", "own-serial"};
 struct Knob {
   const char* name;
-  uint8_t gems_knobs::* value;
+  uint8_t gems_knobs::*value;
 };
-constexpr Knob kKnobs[] = {{"tile", &gems_knobs::tile}, {"unroll", &gems_knobs::unroll}, {"block", &gems_knobs::block},
-                           {"split", &gems_knobs::split}};
+constexpr Knob kKnobs[] = {
+    {"tile", &gems_knobs::tile}, {"unroll", &gems_knobs::unroll}, {"block", &gems_knobs::block}, {"split", &gems_knobs::split}};
 constexpr char kVariantPrefix[] = "own:";
 }  // namespace
 
@@ -215,22 +216,24 @@ void force_candidate(int16_t candidate) {
 std::vector<TracedCall> trace_buckets(bool on) {
   if (on != t_watch.tracing) g_watchers.fetch_add(on ? 1 : -1);
   t_watch.tracing = on;
-  return std::move(t_watch.seen);
+  return std::move(t_seen);
 }
 void watch_calls(bool on) { g_watchers.fetch_add(on ? 1 : -1); }
 bool tuning_watches() { return g_watchers.load(std::memory_order_relaxed) != 0; }
+static void trace(const gems_call& call) {
+  TracedCall seen{call.op->name, bucket_text(call), {kNames[kCandidateOwn]}};
+  constexpr int kMost = 256;
+  int16_t variants[kMost];
+  const gems_backend* b = backend_for(call.t[0].device_type);
+  const int n = b && b->variants ? b->variants(&call, variants, kMost) : 0;
+  for (int i = 0; i < n; i++) seen.candidates.push_back(candidate_name(variants[i]));
+  if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) seen.candidates.push_back(kNames[kCandidateSerial]);
+  t_seen.push_back(std::move(seen));
+}
 int16_t watched_candidate(const gems_call& call) {
-  if (t_watch.tracing) {
-    TracedCall seen{call.op->name, bucket_text(call), {kNames[kCandidateOwn]}};
-    constexpr int kMost = 256;
-    int16_t variants[kMost];
-    const gems_backend* b = backend_for(call.t[0].device_type);
-    const int n = b && b->variants ? b->variants(&call, variants, kMost) : 0;
-    for (int i = 0; i < n; i++) seen.candidates.push_back(candidate_name(variants[i]));
-    if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) seen.candidates.push_back(kNames[kCandidateSerial]);
-    t_watch.seen.push_back(std::move(seen));
-  }
-  return t_watch.forced != kCandidateAuto ? t_watch.forced : look_up(call, kCandidateNone);
+  const Watch w = t_watch;
+  if (__builtin_expect(w.tracing, 0)) trace(call);
+  return w.forced != kCandidateAuto ? w.forced : look_up(call, kCandidateNone);
 }
 
 }  // namespace gems

@@ -41,7 +41,7 @@ GEMS_API int16_t choice_for(const gems_call& call);
 GEMS_API void force_candidate(int16_t candidate);
 // While on, each call of this thread leaves itself here; returns what came since the last call.
 struct TracedCall {
-  std::string op, bucket;                // the bucket's text
+  std::string op, bucket;               // the bucket's text
   std::vector<std::string> candidates;  // what is worth measuring: "own", variants; "native" is always
 };
 GEMS_API std::vector<TracedCall> trace_buckets(bool on);

@@ -29,15 +29,17 @@ int16_t best_candidate(std::vector<std::pair<int16_t, double>> medians) {
 std::vector<Choice> choices_of(const std::vector<TuneRecord>& records) {
   std::map<std::pair<std::string, std::string>, std::vector<std::pair<int16_t, double>>> buckets;
   for (const TuneRecord& r : records)
-    if (const int16_t c = candidate_of_name(r.candidate); c > kCandidateAuto) buckets[{r.op, r.bucket}].push_back({c, r.median_us});
+    if (const int16_t c = candidate_of_name(r.candidate); c > kCandidateAuto)
+      buckets[{r.op, r.bucket}].push_back({c, r.median_us});
   std::vector<Choice> choices;
-  for (const auto& [at, medians] : buckets) {
-    const size_t hash = at.second.rfind('#');
+  for (const auto& b : buckets) {
+    const auto& [op, text] = b.first;
+    const size_t hash = text.rfind('#');
     const auto has = [&](int16_t c) {
-      return std::any_of(medians.begin(), medians.end(), [&](const auto& m) { return m.first == c; });
+      return std::any_of(b.second.begin(), b.second.end(), [&](const auto& m) { return m.first == c; });
     };
     if (hash != std::string::npos && has(kCandidateNative) && has(kCandidateOwn))
-      choices.push_back({at.first, std::strtoull(at.second.c_str() + hash + 1, nullptr, 16), best_candidate(medians)});
+      choices.push_back({op, std::strtoull(text.c_str() + hash + 1, nullptr, 16), best_candidate(b.second)});
   }
   return choices;
 }

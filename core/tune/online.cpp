@@ -18,9 +18,9 @@ namespace gems {
 namespace {
 
 constexpr size_t kMostBuckets = 4096;
-constexpr int kMostMisses = 8;                 // 50 ms, 100 ms, ... 6.4 s: no kernel compiles longer
-constexpr int64_t kFirstRest = 50'000'000;     // ns
-constexpr double kHopeless = 2;                // a candidate all of whose times are worse than this many times the best one's worst
+constexpr int kMostMisses = 8;              // 50 ms, 100 ms, ... 6.4 s: no kernel compiles longer
+constexpr int64_t kFirstRest = 50'000'000;  // ns
+constexpr double kHopeless = 2;             // a candidate all of whose times are worse than this many times the best one's worst
 constexpr int kBusyPoll = 50, kIdlePoll = 1000;  // ms
 
 struct Candidate {
@@ -115,7 +115,7 @@ void admit(State& s, Bucket& k, const gems_call& call, const gems_backend* b) {
     for (int i = 0; i < n; i++) k.candidates.push_back({variants[i]});
     if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) k.candidates.push_back({kCandidateSerial});
   }
-  for (Candidate& c : k.candidates) c.us.reserve(static_cast<size_t>(2 * s.options.samples + 1));
+  for (Candidate& c : k.candidates) c.us.reserve(2 * static_cast<size_t>(s.options.samples) + 1);
   k.text = bucket_text(call);
   k.device_type = call.t[0].device_type;
   k.phase = Phase::measuring;
@@ -179,7 +179,8 @@ void judge(State& s, Bucket& k) {
   const auto at = [&](int16_t id) {
     return std::find_if(k.candidates.begin(), k.candidates.end(), [&](const Candidate& c) { return c.id == id; });
   };
-  if (at(kCandidateOwn)->dropped && at(kCandidateOwn)->us.empty()) return decide(s, k, kCandidateAuto);  // there is no kernel of ours
+  if (at(kCandidateOwn)->dropped && at(kCandidateOwn)->us.empty())
+    return decide(s, k, kCandidateAuto);  // there is no kernel of ours
   std::vector<Candidate*> alive;
   for (Candidate& c : k.candidates)
     if (!c.dropped) alive.push_back(&c);
@@ -191,8 +192,8 @@ void judge(State& s, Bucket& k) {
   size_t variants = 0, left = 0;
   for (const Candidate* c : alive) variants += c->id > kCandidateOwn;
   for (Candidate* c : alive) {
-    if (c->us.front() > kHopeless * worst_of_best) c->dropped = true;
-    else if (c->id > kCandidateOwn && ++left > (variants + 1) / 2 && variants > 1) c->dropped = true;
+    const bool hopeless = c->us.front() > kHopeless * worst_of_best;
+    c->dropped = hopeless || (c->id > kCandidateOwn && ++left > (variants + 1) / 2 && variants > 1);
   }
   alive.erase(std::remove_if(alive.begin(), alive.end(), [](const Candidate* c) { return c->dropped; }), alive.end());
   const int longest = 2 * s.options.samples + 1;
@@ -213,8 +214,8 @@ void judge(State& s, Bucket& k) {
     medians.push_back({c.id, m});
     if (env == s.env.end()) continue;
     const double spread = c.us.size() < 4 || m <= 0 ? 0 : (quantile(c.us, 0.75) - quantile(c.us, 0.25)) / 2 / m;
-    s.records.push_back({k.op->name, k.text, candidate_name(c.id), env->second.device, env->second.driver, env->second.compiler, "",
-                         env->second.library, m, spread, static_cast<int64_t>(c.us.size()), std::time(nullptr)});
+    s.records.push_back({k.op->name, k.text, candidate_name(c.id), env->second.device, env->second.driver, env->second.compiler,
+                         "", env->second.library, m, spread, static_cast<int64_t>(c.us.size()), std::time(nullptr)});
   }
   decide(s, k, best_candidate(medians));
 }

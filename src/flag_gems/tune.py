@@ -26,7 +26,6 @@ from ._native import native
 from ._tuning import MODES, mode, set_mode, using
 from ._version import __version__
 
-
 __all__ = [
     "MODES", "Progress", "RecordFile", "Store", "TuneEnv", "TuneRecord", "default_place", "export", "merge", "mode", "progress",
     "read_file", "set_mode", "to_text", "using", "verify_folder",

@@ -94,8 +94,10 @@ TEST(Choices, ManyBucketsAreFoundAgain) {
 TEST(Choices, WhatIsAddedNeverReplaces) {
   Call a("relu", 64), b("relu", 4096), c("neg", 64);
   EXPECT_EQ(set_choices({{"relu", bucket_hash(a.c), kCandidateNative}}), 1u);
-  EXPECT_EQ(add_choices({{"relu", bucket_hash(a.c), kCandidateOwn}, {"relu", bucket_hash(b.c), kCandidateOwn},
-                         {"neg", bucket_hash(c.c), kCandidateNative}, {"relu", bucket_hash(b.c), kCandidateNative}}),
+  EXPECT_EQ(add_choices({{"relu", bucket_hash(a.c), kCandidateOwn},
+                         {"relu", bucket_hash(b.c), kCandidateOwn},
+                         {"neg", bucket_hash(c.c), kCandidateNative},
+                         {"relu", bucket_hash(b.c), kCandidateNative}}),
             2u);
   EXPECT_EQ(choice_for(a.c), kCandidateNative);
   EXPECT_EQ(choice_for(b.c), kCandidateOwn);
@@ -146,7 +148,8 @@ TEST(Choices, NamesOfCandidates) {
     EXPECT_EQ(candidate_of_name(candidate_name(c)), c);
   }
   EXPECT_EQ(candidate_name(gems_variant({2, 0, 0, 1})), "own:tile=2,split=1");
-  for (const char* wrong : {"", "own:", "own:tile", "own:tile=", "own:tile=0", "own:tile=8", "own:tile=12", "own:hue=1", "own:tile=1;"})
+  for (const char* wrong :
+       {"", "own:", "own:tile", "own:tile=", "own:tile=0", "own:tile=8", "own:tile=12", "own:hue=1", "own:tile=1;"})
     EXPECT_EQ(candidate_of_name(wrong), -1) << wrong;
 }
 
@@ -154,21 +157,22 @@ TEST(Choices, NamesOfCandidates) {
 TEST(Choices, CostOfALookUp) {
   Call a("add", 64), plain("neg", 64);
   set_choices({{"add", bucket_hash(a.c), kCandidateOwn}});
-  const auto measure = [](const char* name, const gems_call& c) {
+  const auto measure = [](const char* name, const gems_call& c, int16_t (*look)(const gems_call&)) {
     double best = 1e9;
     for (int r = 0; r < 20; r++) {
       const auto start = std::chrono::steady_clock::now();
       int sum = 0;
       for (int i = 0; i < 100000; i++) {
-        sum += choice_for(c);
+        sum += look(c);
         asm volatile("" : "+r"(sum));
       }
       best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 100000);
     }
     std::printf("%s: %.1f ns\n", name, best);
   };
-  measure("decided operator", a.c);
-  measure("operator without decisions", plain.c);
+  measure("decided operator", a.c, choice_for);
+  measure("operator without decisions", plain.c, choice_for);
+  measure("decided operator, in mode online", a.c, watched_candidate);
   set_choices({});
 }
 

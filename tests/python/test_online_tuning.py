@@ -276,6 +276,46 @@ print(json.dumps(errors))
     assert errors == 2 * 119
 
 
+def test_calls_on_a_gpu(run, device, tmp_path):
+    """Two time marks around each call; a graph that is captured meanwhile isn't disturbed; records are the GPU's."""
+    if device != "cuda":
+        pytest.skip("no GPU")
+    (decided, samples, device_name), err = run(
+        """
+flag_gems.enable()
+a = torch.randn(512, 512, device="cuda")
+want = torch.softmax(a.double(), -1).float()
+calls = lambda: (torch.softmax(a, -1), torch.neg(a))
+def settled():
+    for _ in range(20):
+        got, minus = calls()
+    torch.testing.assert_close(got, want)
+    p = tune.progress()
+    return p.decided >= 2 and p.measuring == 0
+for _ in range(8):
+    calls()
+graph = torch.cuda.CUDAGraph()
+with torch.cuda.graph(graph):
+    got, minus = calls()
+    time.sleep(0.2)  # the collecting thread asks events meanwhile
+graph.replay()
+torch.testing.assert_close(got, want)
+assert torch.equal(minus, -a)
+until(settled)
+p = tune.progress()
+print(json.dumps([p.decided, p.samples, flag_gems._tuning.environment("cuda")[0]]))
+""",
+        GEMS_TUNE="online",
+    )
+    assert decided >= 2 and samples >= 2 * 8 and err == ""
+    with Store(tmp_path / "machine.sqlite") as store:
+        records = store.all(device=device_name)
+    assert {("softmax", "own"), ("softmax", "native"), ("neg", "own")} <= {(r.op, r.candidate) for r in records}
+    again = 'flag_gems.enable()\na = torch.randn(512, 512, device="cuda")\nprint(json.dumps(ours(torch.neg, a)))'
+    best = pretune.best({r.candidate: r.median_us for r in records if r.op == "neg"})
+    assert run(again, GEMS_TUNE="records") == (int(best != "native"), "")
+
+
 def test_a_forked_child_measures_nothing(run):
     said, _ = run(
         """
