@@ -5,10 +5,7 @@ Each case is captured into a CUDA graph that calls it on several sets of tensors
 every call finds a cold cache and no host time is measured. Graphs of both sides are replayed in turns.
 """
 
-import os
 import sys
-
-os.environ.setdefault("GEMS_JIT", "sync")
 
 import torch
 import torch.nn.functional as F

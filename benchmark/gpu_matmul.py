@@ -8,7 +8,6 @@ backends/cuda/plan_matmul.cpp takes its limits (struct Limits) from this table. 
 
 import os
 
-os.environ.setdefault("GEMS_JIT", "sync")
 os.environ["GEMS_MATMUL"] = "own"
 
 import sys

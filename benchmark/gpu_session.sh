@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Steps for a borrowed GPU machine without a network, where python3 has torch, pytest, cmake and ninja.
-# usage: benchmark/gpu_session.sh STEP...      STEP: build smoke test sanitizer host toggle bandwidth matmul hf all
+# usage: benchmark/gpu_session.sh STEP...      STEP: build smoke test sanitizer host jit toggle bandwidth matmul tune hf all
 # Each step has its own time limit, the whole of them is to fit into one call; logs and JSON go to $OUT (default build/gpu).
 set -u
 cd "$(dirname "$0")/.."
@@ -43,9 +43,11 @@ for step in "${@:-all}"; do
     sanitizer) limit 240 sanitizer tools/test_gpu.sh "$PY" "$OUT/sanitizer-summary.txt" sanitizer ;;
     smoke) limit 200 gpu_smoke "$PY" benchmark/gpu_smoke.py ;;
     host) bench 120 host_cost-cuda host_cost --device cuda ;;
+    jit) bench 240 jit_figures jit_figures ;;
     toggle) bench 90 toggle_cost toggle_cost ;;
     bandwidth) bench 200 gpu_bandwidth gpu_bandwidth ;;
     matmul) bench 240 gpu_matmul gpu_matmul ;;
+    tune) bench 300 tune_search tune_search --device cuda --seconds 180 ;;
     hf) bench 400 hf_llama hf_llama ;;
     all) exec "$0" build test host toggle bandwidth matmul hf sanitizer ;;
     *) echo "unknown step $step" >&2; exit 2 ;;

@@ -6,8 +6,9 @@ import time
 import torch
 
 import flag_gems
-from flag_gems import _C
+from flag_gems import _C, jit
 
+jit.set_mode("sync")
 print(torch.__version__, torch.cuda.get_device_name(), _C.backends())
 torch.manual_seed(0)
 F = torch.nn.functional

@@ -9,7 +9,6 @@ import os
 import sys
 import time
 
-os.environ.setdefault("GEMS_JIT", "sync")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch

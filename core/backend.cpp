@@ -25,7 +25,9 @@ std::vector<const gems_backend*>& all_backends() {
 }
 std::atomic<bool> g_forked{false};
 thread_local const char* t_error = "";
-thread_local bool t_serial = false;  // kCandidateSerial
+thread_local bool t_serial = false;                    // kCandidateSerial
+thread_local int t_only_kernel = 0;                    // living OnlyKernel objects
+thread_local const gems_backend* t_planner = nullptr;  // plan_for()
 
 void host_parallel_for(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* ctx) {
   if (n <= 0) return;
@@ -55,9 +57,12 @@ const char* host_source(const char* name) {
 const char* host_source_name(int i) { return i >= 0 && i < kEmbeddedCount ? kEmbedded[i].name : nullptr; }
 void host_log(int level, const char* text) { log(level, text); }
 
+int host_only_kernel() { return t_only_kernel; }
+
 const gems_host g_host = {
-    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch, host_scratch_free, cache_load, cache_store,
-    host_source,      host_source_name,  host_log,         setting,      cache_begin,       cache_end,
+    GEMS_ABI_VERSION, host_parallel_for, host_num_threads, host_scratch,     host_scratch_free, cache_load,
+    cache_store,      host_source,       host_source_name, host_log,         setting,           cache_begin,
+    cache_end,        cache_made_by,     pack_maker,       host_only_kernel,
 };
 
 }  // namespace
@@ -91,9 +96,27 @@ bool load_backend(const char* path) {
 }
 
 const gems_backend* backend_for(int type) {
-  return type >= 0 && type < kDeviceTypes ? g_backend[type].load(std::memory_order_acquire) : nullptr;
+  const gems_backend* b = type >= 0 && type < kDeviceTypes ? g_backend[type].load(std::memory_order_acquire) : nullptr;
+  if (__builtin_expect(b != nullptr, 1)) return b;
+  return t_planner && t_planner->device_type == type ? t_planner : nullptr;
 }
 std::vector<const gems_backend*> loaded_backends() { return all_backends(); }
+
+int plan_for(const char* arch, int model, void (*report)(const gems_planned*)) {
+  t_planner = nullptr;
+  t_error = "no backend compiles for other machines";
+  for (const gems_backend* b : all_backends()) {
+    if (!b->target) continue;
+    const int models = b->target(arch, model, report);
+    if (models > 0) {
+      t_planner = b;
+      t_error = "";
+      return models;
+    }
+    t_error = b->last_error();
+  }
+  return 0;
+}
 
 static inline gems_status run_candidate(gems_call& call, const gems_backend* b) {
   if (__builtin_expect(call.candidate == kCandidateNative, 0)) {
@@ -123,7 +146,8 @@ static gems_status run_watched(gems_call& call, const gems_backend* b) {
   call.candidate = watched_candidate(call);
   if (call.candidate != kCandidateNone) return run_candidate(call, b);
   OnlineSample sample;
-  const int16_t candidate = call.candidate = online_begin(call, b, sample);
+  // Nothing is measured on a machine that isn't here.
+  const int16_t candidate = call.candidate = t_planner ? int16_t{kCandidateAuto} : online_begin(call, b, sample);
   const gems_status s = run_candidate(call, b);
   if (!sample.bucket) return s;
   if (candidate == kCandidateNative) {
@@ -143,6 +167,8 @@ gems_status run(gems_call& call) {
 }
 
 const char* last_error() { return t_error; }
+OnlyKernel::OnlyKernel() { t_only_kernel++; }
+OnlyKernel::~OnlyKernel() { t_only_kernel--; }
 
 std::atomic<int64_t>& call_counter() {
   static std::atomic<int64_t> n{0};

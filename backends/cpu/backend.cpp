@@ -53,7 +53,7 @@ std::atomic<int> g_isa{-1};
 thread_local std::string t_error;
 thread_local const char* t_reason = "";
 
-gems_status run(const gems_call* call) {
+gems_status dispatch(const gems_call* call) {
   switch (static_cast<family>(call->op->family)) {
     case family::pointwise:
     case family::copy:
@@ -63,9 +63,20 @@ gems_status run(const gems_call* call) {
     case family::scan: return run_scan(call);
     case family::index: return run_index(call);
     case family::create: return run_create(call);
+    case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
   }
   return unsupported("family");
+}
+
+gems_status run(const gems_call* call) {
+  if (__builtin_expect(!(call->candidate & GEMS_VARIANT), 1)) return dispatch(call);
+  if (!declared(call)) return unsupported("this operator's kernels have no such variant");
+  const struct Turned {
+    explicit Turned(gems_knobs k) { t_knobs = k; }
+    ~Turned() { t_knobs = {}; }  // memory may run out in between
+  } turned(gems_knobs_of(call->candidate));
+  return dispatch(call);
 }
 
 int score() { return best_isa() >= 0 ? 1 : 0; }
@@ -79,7 +90,22 @@ int force_variant(int i) {
 }
 
 const gems_backend kBackend = {
-    GEMS_ABI_VERSION, "cpu", GEMS_CPU, GEMS_OP_TABLE_HASH, score, run, last_error, describe, variant_name, force_variant,
+    .abi_version = GEMS_ABI_VERSION,
+    .name = "cpu",
+    .device_type = GEMS_CPU,
+    .op_table = GEMS_OP_TABLE_HASH,
+    .score = score,
+    .run = run,
+    .last_error = last_error,
+    .describe = describe,
+    .variant_name = variant_name,
+    .force_variant = force_variant,
+    .jit_mode = nullptr,
+    .jit_pending = nullptr,
+    .environment = nullptr,
+    .variants = variants,
+    .mark = nullptr,
+    .elapsed = nullptr,
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Inside the CPU backend: what the family drivers share.
 #pragma once
+#include <algorithm>
 #include <string>
 
 #include "kernels/simd/cells.h"
@@ -25,8 +26,25 @@ inline int cell_type(int compute) {
                                : GEMS_CELL_BOOL;
 }
 
+// What the variant of the call that this thread runs asks for, 0: as ever.
+//   split  1 to 7: at most 1, 2, 4, ... 64 threads
+//   block  row, reduce: 1 to 4: a quarter, half, twice, four times as many elements at once, as far as they go;
+//          pointwise: 1, 2: 256, 512 elements at once where they are converted
+//   tile   matmul.cpp
+inline thread_local gems_knobs t_knobs;
+inline int64_t most_threads() { return t_knobs.split ? int64_t{1} << (t_knobs.split - 1) : INT32_MAX; }
+inline int64_t scaled(int64_t usual) {
+  constexpr int kQuarters[] = {4, 1, 2, 8, 16};
+  return usual * kQuarters[t_knobs.block] / 4;
+}
+bool declared(const gems_call* call);  // has the call's family each knob of its variant?
+int variants(const gems_call* call, int16_t* candidates, int cap);
+int matmul_variants(const gems_call* call, int16_t* candidates);                  // of the knob tile; at most 7
+int64_t row_batch(int64_t n, int64_t rows, bool direct, bool strided, int size);  // rows that are loaded at once
+
 // parallel_for with a lambda.
 template <class F> void parallel(int64_t n, int64_t grain, F f) {
+  if (__builtin_expect(t_knobs.split, 0)) grain = std::max(grain, (n + most_threads() - 1) / most_threads());
   host->parallel_for(
       n, grain, [](void* ctx, int64_t b, int64_t e) { (*static_cast<F*>(ctx))(b, e); }, &f);
 }
@@ -47,6 +65,7 @@ gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);
 gems_status run_index(const gems_call* call);
 gems_status run_create(const gems_call* call);
+gems_status run_random(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
 
 }  // namespace gems::cpu

@@ -1,6 +1,7 @@
 // mm, addmm, bmm, baddbmm, mv: reads the call, picks a kernel, shares the work between the threads.
 #include "backends/cpu/matmul.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -56,9 +57,11 @@ class Scratch {
 thread_local Scratch rows_scratch;   // widened rows of a, used by the calling thread and its helpers
 thread_local Scratch block_scratch;  // packed blocks, used by one thread
 
+int64_t usable_threads() { return std::min<int64_t>(host->num_threads(), most_threads()); }
+
 // Runs f(0) ... f(tasks - 1), each on whichever thread is free: on a shared machine equal shares would wait for the slower core.
 template <class F> void share(int64_t tasks, bool serial, F&& f) {
-  int64_t threads = serial || tasks < 2 ? 1 : host->num_threads();
+  int64_t threads = serial || tasks < 2 ? 1 : usable_threads();
   if (threads <= 1) {
     for (int64_t i = 0; i < tasks; i++) f(i);
     return;
@@ -145,14 +148,19 @@ gems_status run_thin(const MatmulBatch& s, const gems_mm_kernels& kernels, Matmu
   return no_memory ? failed("matmul: out of memory") : GEMS_OK;
 }
 
-gems_status run_tiles(const MatmulBatch& s, const gems_mm_kernels& kernels) {
+// The knob tile: 1 to 5: register tiles of a block, to begin with; 6: the other of thin kernel and packed blocks.
+constexpr int kOtherPath = 6;
+constexpr struct { int rows, columns; } kBlocks[] = {{24, 16}, {12, 8}, {12, 16}, {24, 8}, {48, 16}, {24, 32}, {24, 16}};
+
+struct Blocks {
+  int64_t rows, columns;
+};
+// 288 x 512 float32 sums with AVX-512: the packed rows of a (256 deep, 288 KiB) stay in the second cache, b and the sums pass
+// through the third. 192 x 256 cost 5 % more in packing.
+Blocks blocks_of(const MatmulBatch& s, const gems_mm_kernels& kernels, bool serial, int tile) {
   const gems_mm& p = s.p;
-  const double ns = estimate_ns(s, kernels.size);
-  const bool serial = ns < kSerialNs;
-  // 288 x 512 float32 sums with AVX-512: the packed rows of a (256 deep, 288 KiB) stay in the second cache, b and the sums pass
-  // through the third. 192 x 256 cost 5 % more in packing.
-  int64_t rows = 24 * kernels.tile_m, columns = 16 * kernels.tile_n;
-  const int64_t wanted = serial ? 1 : 2 * host->num_threads();
+  int64_t rows = kBlocks[tile].rows * kernels.tile_m, columns = kBlocks[tile].columns * kernels.tile_n;
+  const int64_t wanted = serial ? 1 : 2 * usable_threads();
   for (;;) {
     const int64_t down = ceil_div(p.m, rows), across = ceil_div(p.n, columns);
     const bool can_rows = rows > kernels.tile_m, can_columns = columns > kernels.tile_n;
@@ -163,14 +171,19 @@ gems_status run_tiles(const MatmulBatch& s, const gems_mm_kernels& kernels) {
     if (can_columns && (!can_rows || more_columns <= more_rows)) columns /= 2;
     else rows = ceil_div(rows / kernels.tile_m, 2) * kernels.tile_m;
   }
-  rows = even_blocks(p.m, rows, kernels.tile_m);
-  columns = even_blocks(p.n, columns, kernels.tile_n);
-  const int64_t across = ceil_div(p.n, columns), per = ceil_div(p.m, rows) * across;
+  return {even_blocks(p.m, rows, kernels.tile_m), even_blocks(p.n, columns, kernels.tile_n)};
+}
+
+gems_status run_tiles(const MatmulBatch& s, const gems_mm_kernels& kernels) {
+  const gems_mm& p = s.p;
+  const bool serial = estimate_ns(s, kernels.size) < kSerialNs;
+  const Blocks b = blocks_of(s, kernels, serial, t_knobs.tile);
+  const int64_t height = b.rows, width = b.columns, across = ceil_div(p.n, width), per = ceil_div(p.m, height) * across;
   std::atomic<bool> no_memory{false};
   share(per * s.count, serial, [&](int64_t task) {
     const gems_mm one = product(s, task / per, kernels.size);
-    const int64_t m0 = task % per / across * rows, n0 = task % across * columns;
-    const int64_t m1 = m0 + rows < p.m ? m0 + rows : p.m, n1 = n0 + columns < p.n ? n0 + columns : p.n;
+    const int64_t m0 = task % per / across * height, n0 = task % across * width;
+    const int64_t m1 = m0 + height < p.m ? m0 + height : p.m, n1 = n0 + width < p.n ? n0 + width : p.n;
     void* scratch = block_scratch.get(static_cast<size_t>(kernels.tile_scratch(m1 - m0, n1 - n0, p.k)));
     if (!scratch) return no_memory.store(true);
     kernels.tile(&one, m0, m1, n0, n1, scratch);
@@ -196,10 +209,37 @@ gems_status run_matmul(const gems_call* call) {
   }
   const Mode m = mode();
   if (m == Mode::native) return unsupported("matmul: GEMS_MATMUL=native");
-  const MatmulPath path = matmul_path(s, type, kernels);
-  if (m == Mode::automatic && call->candidate != 2 && matmul_native_wins(s, type, path, kernels))
+  MatmulPath path = matmul_path(s, type, kernels);
+  if (m == Mode::automatic && !gems_own(call->candidate) && matmul_native_wins(s, type, path, kernels))
     return unsupported("matmul: native is faster for this size");
+  if (t_knobs.tile == kOtherPath) {
+    const MatmulPath other = other_path(s, kernels, path);
+    if (other == path) return unsupported("matmul: no thin kernel for this call");
+    path = other;
+  } else if (t_knobs.tile && path != MatmulPath::tile) {
+    return unsupported("matmul: the thin kernels have no blocks");
+  }
   return path == MatmulPath::tile ? run_tiles(s, kernels) : run_thin(s, kernels, path);
+}
+
+int matmul_variants(const gems_call* call, int16_t* candidates) {
+  const int type = matmul_type(call->t[0].dtype);
+  MatmulBatch s;
+  if (type < 0 || matmul_geometry(call, s) || s.count == 0 || s.p.m == 0 || s.p.n == 0 || s.p.k == 0) return 0;
+  const gems_mm_kernels& kernels = table().type[type];
+  const MatmulPath path = matmul_path(s, type, kernels);
+  int n = 0;
+  if (path == MatmulPath::tile) {
+    const bool serial = estimate_ns(s, kernels.size) < kSerialNs;
+    Blocks seen[kOtherPath];
+    for (int tile = 0; tile < kOtherPath; tile++) {
+      const Blocks b = seen[tile] = blocks_of(s, kernels, serial, tile);
+      if (std::none_of(seen, seen + tile, [&](Blocks x) { return x.rows == b.rows && x.columns == b.columns; }) && tile)
+        candidates[n++] = gems_variant({static_cast<uint8_t>(tile), 0, 0, 0});
+    }
+  }
+  if (other_path(s, kernels, path) != path) candidates[n++] = gems_variant({kOtherPath, 0, 0, 0});
+  return n;
 }
 
 }  // namespace gems::cpu

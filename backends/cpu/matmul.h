@@ -19,6 +19,8 @@ int matmul_type(int dtype);
 const char* matmul_geometry(const gems_call* call, MatmulBatch& batch);
 // Picks the kernel; may exchange the roles of a and b (out^T = b^T a^T).
 MatmulPath matmul_path(MatmulBatch& batch, int type, const gems_mm_kernels& kernels);
+// The other way if there is one (the packed blocks instead of a thin kernel, or a thin kernel instead of them), else `path`.
+MatmulPath other_path(MatmulBatch& batch, const gems_mm_kernels& kernels, MatmulPath path);
 // True where the framework's kernel was measured to be the faster one.
 bool matmul_native_wins(const MatmulBatch& batch, int type, MatmulPath path, const gems_mm_kernels& kernels);
 

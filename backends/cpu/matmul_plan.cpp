@@ -155,6 +155,18 @@ MatmulPath matmul_path(MatmulBatch& s, int type, const gems_mm_kernels& kernels)
   return MatmulPath::tile;
 }
 
+MatmulPath other_path(MatmulBatch& s, const gems_mm_kernels& kernels, MatmulPath path) {
+  if (path != MatmulPath::tile) {
+    if (s.p.o_cs != 1 && s.p.o_rs == 1) exchange(s);
+    return MatmulPath::tile;
+  }
+  for (int i = 0; i < 2; i++) {
+    if (const MatmulPath thin = fitting(s.p, kernels); thin != MatmulPath::tile) return thin;
+    exchange(s);
+  }
+  return MatmulPath::tile;
+}
+
 // Measured on an EPYC 9005 against torch 2.13 (MKL 2024.2, oneDNN 3.12), own / native on one core:
 //   float32  m = 1 2.3x, 4 2.9x, 16 2.8x, 64 2.0x, 128 1.5x, 1024^3 1.9x; with AVX2 kernels 1.3x, -, 1.7x (m = 8), -, 1.1x, 1.0x
 //   bfloat16 m = 1 2.2x, 4 1.8x, 8 1.2x, 12 to 16 1.0x, 32 0.7x, 128 0.5x: native has the processor's bf16 dot products;

@@ -39,7 +39,8 @@ struct Walk {
   int result;  // block's result dtype
   int64_t inner, rows, outer;
   int outer_dims;
-  int width;  // bytes of an element in blocks
+  int width;     // bytes of an element in blocks
+  int64_t most;  // elements of a block of a dense walk
 };
 
 // How an operand's elements of `size` bytes reach a dense buffer.
@@ -154,7 +155,7 @@ const char* walk_dense(const Walk& w, int64_t begin, int64_t end) {
   const char* src[kMaxIn];
   bool whole = !w.block || !w.out.convert;  // no blocks in between
   for (int k = 0; k < w.nin; k++) whole = whole && w.in[k].mode == Mode::direct;
-  const int64_t chunk = whole ? end - begin : kBlock;
+  const int64_t chunk = whole ? end - begin : w.most;
   for (int64_t at = begin; at < end; at += chunk) {
     const int64_t n = std::min(chunk, end - at);
     for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + at * w.in[k].size;
@@ -318,6 +319,7 @@ gems_status run_pointwise(const gems_call* call) {
   Walk w;
   w.call = call;
   w.nin = call->nin;
+  w.most = t_knobs.block ? 128 << t_knobs.block : kBlock;
   const bool identity = call->op->aten[0] == 0 && call->op->nopromote == 0 && call->nin == 1 && call->op->par == 0 &&
                         std::strcmp(call->op->name, "copy") == 0;
   const gems_tensor &to = call->t[0], *from = call->t + 1;

@@ -223,10 +223,10 @@ gems_status run_reduce(const gems_call* call) {
   // What doesn't lie in the compute type goes through blocks that fit the first-level cache (32 KiB of float).
   if (p.outer) {
     p.tile = std::min<int64_t>(p.K, direct ? GEMS_REDUCE_TILE : GEMS_REDUCE_TILE / 2);
-    p.block = std::clamp<int64_t>((direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 128);
+    p.block = std::clamp<int64_t>(scaled(direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 128);
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_OUTER]);
   } else {
-    p.block = !direct ? 4096 : p.truth ? 65536 : int64_t{1} << 20;
+    p.block = !direct ? scaled(4096) : p.truth ? 65536 : int64_t{1} << 20;
     p.tile =
         std::clamp<int64_t>(8192 / std::max<int64_t>(std::min(p.R, p.block), 1), 1, std::min<int64_t>(p.K, GEMS_REDUCE_TILE));
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[halves ? GEMS_REDUCE_INNER_BF16 : GEMS_REDUCE_INNER]);

@@ -75,6 +75,15 @@ size_t walk(const Plan& p, char* memory, int64_t begin, int64_t end) {
 
 }  // namespace
 
+// Direct rows: batches of 64 KiB. Converted ones: what fits the first-level cache. Rows across a dense dimension: as many as
+// share a cache line.
+int64_t row_batch(int64_t n, int64_t rows, bool direct, bool strided, int size) {
+  const int64_t n1 = std::max<int64_t>(n, 1);
+  int64_t batch = scaled(direct ? 16384 : 4096) / n1;
+  if (strided) batch = std::max(batch, std::min<int64_t>(64 / size, 262144 / n1));
+  return std::clamp<int64_t>(batch, 1, rows);
+}
+
 gems_status run_row(const gems_call* call) {
   const gems_iter& it = call->it;
   Plan p;
@@ -128,12 +137,7 @@ gems_status run_row(const gems_call* call) {
       vector_bytes += p.n * (p.bytes + m.size) + 128;
     }
   }
-  // Direct rows: batches of 64 KiB. Converted ones: what fits the first-level cache. Rows across a dense dimension: as many as
-  // share a cache line.
-  const int64_t n1 = std::max<int64_t>(p.n, 1);
-  p.batch = direct ? 16384 / n1 : 4096 / n1;
-  if (strided) p.batch = std::max(p.batch, std::min<int64_t>(64 / p.m[p.nout].size, 262144 / n1));
-  p.batch = std::clamp<int64_t>(p.batch, 1, p.K);
+  p.batch = row_batch(p.n, p.K, direct, strided, p.m[p.nout].size);
   p.batches = (p.K + p.batch - 1) / p.batch;
 
   Scratch vectors;  // converted once for all rows

@@ -20,6 +20,7 @@ ThreadState& thread_state() {
 GEMS_OPTIONAL_FAMILY(run_pointwise)
 GEMS_OPTIONAL_FAMILY(run_index)
 GEMS_OPTIONAL_FAMILY(run_create)
+GEMS_OPTIONAL_FAMILY(run_random)
 GEMS_OPTIONAL_FAMILY(run_reduce)
 GEMS_OPTIONAL_FAMILY(run_row)
 GEMS_OPTIONAL_FAMILY(run_scan)
@@ -34,6 +35,7 @@ gems_status dispatch(const gems_call* call) {
     case family::scan: return run_scan(call);
     case family::index: return run_index(call);
     case family::create: return run_create(call);
+    case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
     case family::fused: return *call->op->roles ? run_row(call) : run_pointwise(call);
   }
@@ -44,6 +46,8 @@ namespace {
 
 gems_status run(const gems_call* call) {
   ThreadState& t = thread_state();
+  if (__builtin_expect(call->candidate & GEMS_VARIANT, 0) && !declared(call))
+    return unsupported("this operator's kernels have no such variant");
   t.call = call;
   const gems_status r = dispatch(call);
   t.call = nullptr;
@@ -81,9 +85,10 @@ const gems_backend kBackend = {
     .jit_mode = jit_mode,
     .jit_pending = jit_pending,
     .environment = environment,
-    .variants = nullptr,
+    .variants = variants,
     .mark = mark,
     .elapsed = elapsed,
+    .target = target,
 };
 
 }  // namespace

@@ -22,29 +22,8 @@ struct Run : Check {
   std::string call_name;
   std::set<std::string> seen;  // units compiled already
   int kernels = 0;
-  bool use_cache = false;
+  bool use_cache = false, variants = false;
 };
-
-// From the kernel cache or compiled into it, as jit.cpp does it for a device.
-Compiled cached_compile(const std::string& unit, const std::string& key, const std::vector<std::string>& options, bool ptx,
-                        int* cached) {
-  Compiled r;
-  const auto load = [&] {
-    size_t size = 0;
-    void* data = host().cache_load(key.c_str(), &size);
-    if (data) r.binary.assign((const char*)data, size);
-    free(data);
-    *cached = data != nullptr;
-    r.ok = data != nullptr;
-    return r.ok;
-  };
-  if (load()) return r;
-  const CompileTurn turn(key);
-  if (!turn.mine() && load()) return r;
-  r = nvrtc_compile(unit, include_closure(unit), options, ptx);
-  if (r.ok) host().cache_store(key.c_str(), r.binary.data(), r.binary.size());
-  return r;
-}
 
 // The number after the last `key` in ptxas' report ("Used 32 registers, ... 16 bytes spill stores"), found backwards from it.
 int number_before(const std::string& log, const char* key) {
@@ -59,19 +38,20 @@ int number_before(const std::string& log, const char* key) {
 void compile(Check* check, const KernelSource& src, const std::string& unit) {
   Run& r = *static_cast<Run*>(check);
   if (!r.seen.insert(unit).second) return;
-  std::vector<std::string> options = compile_options(r.device->arch);
   const auto start = std::chrono::steady_clock::now();
-  const auto headers = include_closure(unit);
-  const std::string key = cache_key(unit, headers, options, nvrtc_version(nullptr));
+  Unit u(unit);
+  u.made_with(nvrtc_version(nullptr), r.device->arch);
   gems_cuda_kernel_report k = {};
   Compiled c;
   if (r.use_cache) {
-    c = cached_compile(unit, key, options, r.device->arch[0] == 'c', &k.cached);
+    bool cached = false;
+    c = compile_into_cache(u, r.device->arch, &cached);
+    k.cached = cached;
   } else {
-    options.push_back("--ptxas-options=-v");
-    c = nvrtc_compile(unit, headers, options, false);
+    u.options.push_back("--ptxas-options=-v");
+    c = nvrtc_compile(unit, u.headers, u.options, false);
   }
-  k.key = key.c_str();
+  k.key = u.key.c_str();
   k.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   k.call = r.call_name.c_str();
   k.body = src.body.c_str();
@@ -140,9 +120,29 @@ class Call {
 void go(Run& r, Call& call, const std::string& name) {
   r.call_name = std::string(r.op->name) + " " + name;
   ThreadState& t = thread_state();
-  t.call = &call.c;
-  const gems_status s = dispatch(&call.c);
-  t.call = nullptr;
+  const auto plan = [&](int16_t candidate) {
+    call.c.candidate = candidate;
+    t.call = &call.c;
+    const gems_status s = dispatch(&call.c);
+    t.call = nullptr;
+    return s;
+  };
+  gems_status s = GEMS_OK;
+  if (r.variants) {
+    if (!r.seen.empty()) return;
+    int16_t all[64];
+    const int n = variants(&call.c, all, 64);
+    for (int i = 0; n >= 8 && i < n && s == GEMS_OK; i++) {
+      const gems_knobs k = gems_knobs_of(all[i]);
+      if (!!k.tile + !!k.unroll + !!k.block + !!k.split > 1) continue;
+      r.call_name = std::string(r.op->name) + " " + name + " tile=" + std::to_string(k.tile) +
+                    " unroll=" + std::to_string(k.unroll) + " block=" + std::to_string(k.block) +
+                    " split=" + std::to_string(k.split);
+      s = plan(all[i]);
+    }
+  } else {
+    s = plan(0);
+  }
   if (s == GEMS_OK) return;
   gems_cuda_kernel_report k = {};
   k.call = r.call_name.c_str();
@@ -380,6 +380,22 @@ void check_create(Run& r) {
   }
 }
 
+void check_random(Run& r) {
+  const bool bits = !strcmp(r.op->types, "l");
+  for (int dtype : {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64, GEMS_I64, GEMS_I32, GEMS_U8, GEMS_BOOL})
+    for (int wide : {0, 1}) {
+      if (wide && !bits) continue;
+      if (!dtype_is_float(dtype) && !bits && strcmp(r.op->name, "bernoulli") && strcmp(r.op->name, "geometric")) continue;
+      Call c(r.op, bits ? GEMS_I64 : dtype == GEMS_F64 ? GEMS_F64 : GEMS_F32);
+      c.c.nout = c.c.nin = 1;
+      c.c.npar = bits || !strcmp(r.op->name, "uniform") ? 3 : r.op->par;
+      if (bits) c.c.par[0].i = 100, c.c.par[2].i = wide;
+      c.tensor(0, dtype, {1 << 20}, {1});
+      c.tensor(1, GEMS_U8, {64}, {1});
+      go(r, c, std::string(dtype_name(dtype)) + (wide ? " of 64 bits" : ""));
+    }
+}
+
 void check_matmul(Run& r) {
   const std::string name = r.op->name;
   const bool batched = name == "bmm" || name == "baddbmm", self = r.op->in == 3, mv = name == "mv";
@@ -432,7 +448,8 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
   r.device = &device;
   r.on_kernel = compile;
   r.op = op;
-  r.level = level & ~GEMS_CUDA_CHECK_CACHED;
+  r.level = level & 255;
+  r.variants = level & GEMS_CUDA_CHECK_VARIANTS;
   r.use_cache = level & GEMS_CUDA_CHECK_CACHED && host().cache_load && host().cache_store;
   r.report = report;
   r.ctx = ctx;
@@ -445,6 +462,7 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
     case family::scan: check_scan(r); break;
     case family::index: check_index(r); break;
     case family::create: check_create(r); break;
+    case family::random: check_random(r); break;
     case family::matmul: check_matmul(r); break;
     case family::fused: *op->roles ? check_row(r) : check_pointwise(r); break;
   }

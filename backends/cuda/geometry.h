@@ -10,7 +10,7 @@
 
 namespace gems::cuda {
 
-constexpr int kBlock = 256;  // threads of every kernel of these families
+constexpr int kBlock = 256;  // threads of a block
 
 // log2 of the element size, by dtype; 15: not served.
 constexpr struct LogSizes {
@@ -100,9 +100,27 @@ struct Space {
 // The number of dimensions that kernels are compiled for: the next of these, the rest are padded with size 1.
 constexpr int padded_dims(int n) { return n <= 4 ? (n < 1 ? 1 : n) : n <= 6 ? 6 : n <= 8 ? 8 : GEMS_MAX_DIMS; }
 
+// The knobs of these families, 0: as ever. Planners pass a null pointer for a call without a variant: one test each, no bytes read.
+//   tile    1, 2, 3: vectors of 8, 16, 32 bytes of the widest operand, as far as addresses and strides allow them
+//   unroll  1 to 4: 1, 2, 4, 8 vectors in flight a thread, in every thread
+//   block   1, 2, 3: 128, 256, 512 threads
+struct Knobs {
+  explicit Knobs(const gems_call* c)
+      : of_call(gems_knobs_of(c->candidate)), set(c->candidate & GEMS_VARIANT ? &of_call : nullptr) {}
+  gems_knobs of_call;
+  const gems_knobs* set;
+};
+inline int log_vector_bytes(const gems_knobs* k) { return k && k->tile ? k->tile + 2 : 4; }
+inline int unroll_of(const gems_knobs* k, int usual) { return k && k->unroll ? 1 << (k->unroll - 1) : usual; }
+inline int block_of(const gems_knobs* k) { return k && k->block ? 64 << k->block : kBlock; }
+// 16 bits of a key; 0 for what the heuristic has: the look-up of its kernel doesn't wait for `usual`.
+inline uint64_t key_bits(const gems_knobs* k, int unroll, int usual, int block) {
+  return k && (unroll != usual || block != kBlock) ? (uint64_t)(unroll << 12 | block) : 0;
+}
+
 // Vectors per block: small calls spread over the device, one vector a thread; large ones take `unroll` a thread.
-inline uint32_t tile_of(uint64_t vectors, int unroll, int sm_count) {
-  return vectors >= (uint64_t)2 * sm_count * kBlock * unroll ? kBlock * unroll : kBlock;
+inline uint32_t tile_of(uint64_t vectors, int unroll, int block, const gems_knobs* k, int sm_count) {
+  return (k && k->unroll) || vectors >= (uint64_t)2 * sm_count * block * unroll ? (uint32_t)(block * unroll) : (uint32_t)block;
 }
 
 // Operators that move bits use one storage type a size: by its log2, as a dtype and in a unit.

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -87,11 +88,28 @@ struct DeviceState : Device {
 
 // Compile-only runs (check.cpp): planners run as ever, kernels are compiled and looked at, nothing is launched.
 struct Check {
+  virtual ~Check() = default;
   DeviceState* device;
   void (*on_kernel)(Check*, const KernelSource&, const std::string& unit);
   OwnedKernel fake;
 };
-constexpr int kCheckDevice = 127;  // device_index of tensors in such a run: beyond every real device's
+constexpr int kCheckDevice = GEMS_PLANNED_DEVICE;  // device_index of tensors in such a run: beyond every real device's
+
+// What a call would launch: its planner runs as ever, but its device has no kernels, and what it builds and launches is noted here
+// (variants.cpp).
+struct Probe {
+  struct Launch {
+    KernelKey key;
+    unsigned gx, gy, gz, block, smem;
+  };
+  struct Noted : Kernel {
+    KernelKey key;
+  };
+  DeviceState* device;
+  std::deque<Noted> kernels;  // of this call; planners hold pointers to them
+  std::vector<Launch> launches;
+};
+constexpr int kProbeDevice = 126;
 
 // A call as the pool's threads see it again: the planner's way to the kernels it needs is dispatch() itself, on a copy, with
 // launches left out.
@@ -110,6 +128,7 @@ struct ThreadState {
   const gems_call* call = nullptr;  // the one that run() serves now
   CUcontext restore = nullptr;      // context that was current before device_of() switched
   Check* check = nullptr;
+  Probe* probe = nullptr;
   const char* reason = "";  // of the last UNSUPPORTED or FAILED
   std::string text;         // storage of `reason` when it isn't static
 };
@@ -124,8 +143,15 @@ inline void restore_context() {
 }
 
 gems_status dispatch(const gems_call* call);  // to the family planners
-std::string device_description();             // of the devices attached so far
-std::string device_environment(int index);    // gems_backend::environment; "" if there is no such device
+bool declared(const gems_call* call);         // has the call's family each knob of its variant?
+const DeviceState* device_state(int index);   // attached if it isn't yet; nullptr with the reason set
+int variants(const gems_call* call, int16_t* candidates, int cap);
+std::string device_description();           // of the devices attached so far
+std::string device_environment(int index);  // gems_backend::environment; "" if there is no such device
+
+// target.cpp
+int target(const char* arch, int model, void (*report)(const gems_planned*));
+int target_pending(double seconds);
 
 bool capturing(const gems_call* call);  // its stream, as far as can be known
 
@@ -136,7 +162,16 @@ int elapsed(void* begin, void* end, double* microseconds);
 // pool.cpp
 int jit_mode(int mode);
 int jit_pending(double seconds);
-bool enqueue(DeviceState* s, const gems_call& call);  // false: there is no pool (a forked child, exit)
+bool enqueue(const gems_call& call);  // false: there is no pool (a forked child, exit)
+
+// build.cpp
+struct Compiled;
+struct Unit;
+// From the cache, or compiled into it.
+Compiled compile_into_cache(const Unit& u, const std::string& arch, bool* cached);
+// Fills k from cache, packs or compiler; the reason on failure. *missing: it failed only because `compile` is off.
+std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k, bool compile, bool* missing);
+const char* pack_maker(int i);  // what packs were made by; nullptr beyond the last
 
 // unit.cpp
 std::string unit_text(const KernelSource& src);
@@ -144,6 +179,17 @@ std::vector<std::pair<const char*, const char*>> include_closure(const std::stri
 std::vector<std::string> compile_options(const std::string& arch);
 std::string cache_key(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
                       const std::vector<std::string>& options, const char* compiler);
+struct Unit {
+  explicit Unit(const KernelSource& src) : Unit(unit_text(src)) {}
+  explicit Unit(std::string t) : text(std::move(t)), headers(include_closure(text)) {}
+  void made_with(const char* compiler, const std::string& arch) {
+    options = compile_options(arch);
+    key = cache_key(text, headers, options, compiler);
+  }
+  std::string text, key;
+  std::vector<std::pair<const char*, const char*>> headers;
+  std::vector<std::string> options;
+};
 
 // The turn to compile a key, which the processes that share a cache take one after the other.
 class CompileTurn {

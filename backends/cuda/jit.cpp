@@ -1,7 +1,6 @@
 // Devices, kernel tables, run-time compilation and launch: what jit.h promises.
 #include "backends/cuda/jit.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@ namespace {
 
 constexpr int kMaxDevices = 64;
 constexpr const char* kRetired = "this kernel failed before and is retired";
+constexpr const char* kPending = "this kernel is being compiled";
 std::atomic<DeviceState*> g_devices[kMaxDevices];
 std::mutex g_attach;
 
@@ -25,10 +25,18 @@ const Device* no_device(const char* what, CUresult r) {
   return nullptr;
 }
 
+// May this thread's call run natively now, and on our kernel later?
+bool may_defer() {
+  const ThreadState& t = thread_state();
+  return jit_mode(-1) == GEMS_JIT_ASYNC && !t.check && !t.probe && t.call && !collecting(t.call) &&
+         !(host().only_kernel && host().only_kernel());
+}
+
 // Cold: the first call on a device. Attaches to the primary context that the framework made (or makes it).
 DeviceState* attach(int index) {
   ThreadState& t = thread_state();
   if (t.check && index == kCheckDevice) return t.check->device;
+  if (t.probe && index == kProbeDevice) return t.probe->device;
   const Driver& d = driver();
   if (!d.ok) {
     unsupported(d.why);
@@ -52,6 +60,7 @@ DeviceState* attach(int index) {
                 {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &s->cc_minor},
                 {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &s->sm_count},
                 {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &s->l2_bytes},
+                {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, &s->threads_per_sm},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &s->max_smem_per_block},
                 {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &s->max_smem_per_sm}};
   for (const auto& w : wanted)
@@ -88,72 +97,30 @@ std::string driver_version() {
   return "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-std::string first_lines(const std::string& log, int n) {
-  size_t at = 0;
-  while (n-- > 0 && at != std::string::npos) at = log.find('\n', at + (at ? 1 : 0));
-  return at == std::string::npos ? log : log.substr(0, at);
-}
-
-// Where a reader of the message finds the text that didn't compile.
-std::string dump_unit(const std::string& unit, const std::string& key) {
-  const char* dir = host().setting ? host().setting("GEMS_DUMP_DIR") : nullptr;
-  const std::string path =
-      std::string(dir ? dir : "/tmp") + "/gems-" + std::to_string(getuid()) + "-" + key.substr(0, 16) + ".cu";
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return errno == EEXIST ? path : "(no text: " + path + " can't be written)";
-  const bool ok = write(fd, unit.data(), unit.size()) == (ssize_t)unit.size();
-  close(fd);
-  return ok ? path : "(no text: " + path + " can't be written)";
-}
-
-// ---- building ----
-
-std::string load_binary(OwnedKernel* k, const std::string& binary, int block, int smem) {
-  const Driver& d = driver();
-  CUmodule module = nullptr;
-  CUfunction f = nullptr;
-  if (CUresult r = d.cuModuleLoadData(&module, binary.c_str())) return std::string("cuModuleLoadData: ") + d.name(r);
-  if (CUresult r = d.cuModuleGetFunction(&f, module, "gems_kernel")) return std::string("cuModuleGetFunction: ") + d.name(r);
-  d.cuFuncGetAttribute(&k->registers, CU_FUNC_ATTRIBUTE_NUM_REGS, f);
-  d.cuFuncGetAttribute(&k->static_smem, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, f);
-  if (k->static_smem + smem > 48 * 1024)
-    if (CUresult r = d.cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, smem))
-      return "shared memory of " + std::to_string(smem) + " bytes: " + d.name(r);
-  if (CUresult r = d.cuOccupancyMaxActiveBlocksPerMultiprocessor(&k->max_blocks_per_sm, f, block, smem))
-    return std::string("cuOccupancyMaxActiveBlocksPerMultiprocessor: ") + d.name(r);
-  if (k->max_blocks_per_sm < 1) return "one block of " + std::to_string(block) + " threads doesn't fit on a multiprocessor";
-  k->function = f;
-  return "";
-}
-
-// Fills k; the reason on failure.
-std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k) {
-  const char* why = nullptr;
-  const char* version = nvrtc_version(&why);
-  if (!version) return why;
-  if (s->arch.empty()) s->arch = nvrtc_arch(s->cc_major, s->cc_minor);
-  const std::string unit = unit_text(src);
-  const auto headers = include_closure(unit);
-  const std::vector<std::string> options = compile_options(s->arch);
-  const std::string key = cache_key(unit, headers, options, version);
-  const auto cached = [&] {
-    size_t size = 0;
-    void* data = host().cache_load ? host().cache_load(key.c_str(), &size) : nullptr;
-    const std::string binary((const char*)data, data ? size : 0);
-    free(data);
-    return data && load_binary(k, binary, src.block, src.smem).empty();  // an image that the driver refuses is replaced below
-  };
-  if (cached()) return "";
-  if (jit_mode(-1) == GEMS_JIT_OFF) return "GEMS_JIT=off, and the kernel cache has no entry for this kernel";
-  const CompileTurn turn(key);
-  if (!turn.mine() && cached()) return "";
-  const Compiled c = nvrtc_compile(unit, headers, options, s->arch[0] == 'c');
-  if (!c.ok)
-    return "NVRTC " + std::string(version) + " (" + s->arch + "): " + first_lines(c.log, 6) + "\nunit: " + dump_unit(unit, key);
-  std::string error = load_binary(k, c.binary, src.block, src.smem);
-  if (!error.empty()) return error + "\nunit: " + dump_unit(unit, key);
-  if (host().cache_store) host().cache_store(key.c_str(), c.binary.data(), c.binary.size());
-  return "";
+// GEMS_JIT=off: the first kernel that is missing is a warning, the others are counted and named at the debug level only.
+std::string report_missing(const std::string& what) {
+  static std::atomic<int> count{0};
+  static pid_t process = 0;
+  const std::string text = "GEMS_JIT=off: " + what + "; the native kernel runs";
+  if (count.fetch_add(1) == 0) {
+    process = getpid();
+    if (host().log)
+      host().log(
+          2, (text + ", also for others that are missing: how many is said at the end, which at GEMS_LOG_LEVEL=0. Remedy: a pack "
+                     "with them (flag-gems pretune, docs/pretuning.md), or GEMS_JIT=async or sync")
+                 .c_str());
+    atexit([] {
+      const int n = count.load();
+      if (n > 1 && process == getpid() && host().log)
+        host().log(2, ("GEMS_JIT=off: " + std::to_string(n) +
+                       " kernels were in neither the kernel cache nor a pack, their calls ran "
+                       "natively. Remedy: flag-gems pretune with the shapes of this run")
+                          .c_str());
+    });
+  } else if (host().log) {
+    host().log(0, text.c_str());
+  }
+  return text;
 }
 
 }  // namespace
@@ -170,9 +137,16 @@ const Device* device_of(const gems_call* call) {
   const unsigned index = (unsigned char)call->t[0].device_index;
   DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
   if (__builtin_expect(!s, 0)) {
+    // The driver's first answers take 2 to 20 ms: a call that needn't wait for a kernel doesn't wait for them either.
+    if (index < kMaxDevices && may_defer() && !pack_maker(0)) {
+      static std::atomic<int> left{4096};  // calls that come before the answers: kernels of these are built all the same
+      if (left.fetch_sub(1, std::memory_order_relaxed) > 0) enqueue(*call);
+      unsupported("the first calls on this device: it is being opened");
+      return nullptr;
+    }
     s = attach((int)index);
     if (!s) return nullptr;
-    if (index == kCheckDevice) return s;
+    if (index >= kMaxDevices) return s;  // of a check or a probe
   }
   const Driver& d = driver();
   CUcontext current = nullptr;
@@ -185,53 +159,72 @@ const Device* device_of(const gems_call* call) {
   return s;
 }
 
+const DeviceState* device_state(int index) {
+  DeviceState* s = index < kMaxDevices ? g_devices[index].load(std::memory_order_acquire) : nullptr;
+  return s ? s : attach(index);
+}
+
 const Kernel* find_kernel(const Device* dev, const KernelKey& key) {
   const OwnedKernel* k = static_cast<const DeviceState*>(dev)->kernels.find(key);
   // acquire: a kernel that was pending gets its other members before its function
   return k && __atomic_load_n(&k->function, __ATOMIC_ACQUIRE) ? k : nullptr;
 }
 
+static void leave_to_pool(DeviceState* s, const KernelKey& key, const gems_call& call) {
+  auto k = std::make_unique<OwnedKernel>();
+  k->pending.store(true, std::memory_order_relaxed);
+  bool mine;
+  {
+    std::lock_guard<std::mutex> guard(s->lock);
+    if ((mine = !s->kernels.find(key))) s->kernels.insert(key, k.release());
+  }
+  // Without a pool the kernel stays pending, that is native, for the rest of this process.
+  if (mine) enqueue(call);
+  unsupported(kPending);
+}
+
 bool deferred(const Device* dev, const KernelKey& key) {
-  ThreadState& t = thread_state();
-  if (jit_mode(-1) != GEMS_JIT_ASYNC || t.check || !t.call || collecting(t.call)) return false;
+  if (!may_defer()) return false;
+  const ThreadState& t = thread_state();
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
   if (const OwnedKernel* k = s->kernels.find(key)) {
-    unsupported(k->pending.load(std::memory_order_relaxed) ? "this kernel is being compiled" : kRetired);
+    unsupported(k->pending.load(std::memory_order_relaxed) ? kPending : kRetired);
     return true;
   }
   if (capturing(t.call)) {
     unsupported("the stream is being captured and this kernel isn't compiled yet");
     return true;
   }
-  auto k = std::make_unique<OwnedKernel>();
-  k->pending.store(true, std::memory_order_relaxed);
-  {
-    std::lock_guard<std::mutex> guard(s->lock);
-    if (!s->kernels.find(key)) s->kernels.insert(key, k.release());
-    else return unsupported("this kernel is being compiled"), true;
-  }
-  // Without a pool the kernel stays pending, that is native, for the rest of this process.
-  enqueue(s, *t.call);
-  unsupported("this kernel is being compiled");
+  if (pack_maker(0)) return false;  // build_kernel() looks there: 0.5 ms, and a complete pack serves the first call already
+  leave_to_pool(s, key, *t.call);
   return true;
 }
 
 const Kernel* build_kernel(const Device* dev, const KernelKey& key, const KernelSource& src) {
   ThreadState& t = thread_state();
   auto* s = const_cast<DeviceState*>(static_cast<const DeviceState*>(dev));
-  if (t.check) {
+  if (t.probe) {
+    t.probe->kernels.emplace_back().key = key;
+    return &t.probe->kernels.back();
+  }
+  if (t.check && dev == t.check->device) {
     t.check->on_kernel(t.check, src, unit_text(src));
     t.check->fake.max_blocks_per_sm = std::max(1, 2048 / std::max(1, src.block));
     return &t.check->fake;
   }
   const auto same = [&](const KernelKey& k) { return !memcmp(&k, &key, sizeof key); };
   std::unique_lock<std::mutex> guard(s->lock);
-  OwnedKernel* waiting = nullptr;  // the entry that deferred() made
+  OwnedKernel* waiting = nullptr;   // the entry that leave_to_pool() made
+  const bool later = may_defer();  // only looked up here
   for (;;) {
     waiting = s->kernels.find(key);
     if (waiting && !waiting->pending.load(std::memory_order_relaxed)) {
       if (waiting->function) return waiting;
       unsupported(kRetired);
+      return nullptr;
+    }
+    if (waiting && later) {
+      unsupported(kPending);
       return nullptr;
     }
     if (std::none_of(s->building.begin(), s->building.end(), same)) break;
@@ -241,16 +234,34 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
     unsupported("the stream is being captured and this kernel isn't compiled yet");
     return nullptr;
   }
+  if (s->arch.empty()) {
+    const std::string cc = std::to_string(s->cc_major * 10 + s->cc_minor);
+    s->arch = nvrtc_version(nullptr) ? nvrtc_arch(s->cc_major, s->cc_minor) : "sm_" + cc;
+  }
   s->building.push_back(key);
   guard.unlock();
+  const auto done = [&] {  // with the lock held
+    s->building.erase(std::find_if(s->building.begin(), s->building.end(), same));
+    s->built.notify_all();
+  };
   auto k = std::make_unique<OwnedKernel>();
-  std::string error = build(s, src, k.get());
+  const bool off = jit_mode(-1) == GEMS_JIT_OFF;
+  bool missing;
+  std::string error = build(s, src, k.get(), !later && !off, &missing);
+  if (missing && later) {
+    guard.lock();
+    done();
+    guard.unlock();
+    leave_to_pool(s, key, *t.call);
+    return nullptr;
+  }
   k->overlaps = s->overlaps && src.start != KernelSource::Start::after;
   k->label = std::string(t.call && t.call->op ? t.call->op->name : "kernel") + " on " + s->arch;
   if (!error.empty()) {
     k->function = nullptr;
     error = k->label + ": " + error;
-    if (host().log) host().log(2, (error + "\nthe native kernel runs instead").c_str());
+    if (missing) error = report_missing(error);
+    else if (host().log) host().log(2, (error + "\nthe native kernel runs instead").c_str());
     t.text = error;
     t.reason = t.text.c_str();
   }
@@ -267,8 +278,7 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
     s->kernels.insert(key, entry = k.release());  // a failed one too: it isn't tried again
   }
   const OwnedKernel* result = error.empty() ? entry : nullptr;
-  s->building.erase(std::find_if(s->building.begin(), s->building.end(), same));
-  s->built.notify_all();
+  done();
   return result;
 }
 
@@ -285,10 +295,19 @@ static CUresult launch_overlapping(CUfunction function, const gems_call* call, u
   return driver().cuLaunchKernelEx(&config, function, params, nullptr);
 }
 
+// Nothing is launched for the pool or a probe.
+[[gnu::cold, gnu::noinline]] static gems_status note_launch(const Kernel* k, Probe::Launch l) {
+  if (Probe* p = thread_state().probe) {
+    l.key = static_cast<const Probe::Noted*>(k)->key;
+    p->launches.push_back(l);
+  }
+  return GEMS_OK;
+}
+
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args) {
   void* function = __atomic_load_n(&k->function, __ATOMIC_RELAXED);
-  if (__builtin_expect(collecting(call), 0)) return GEMS_OK;
+  if (__builtin_expect(collecting(call), 0)) return note_launch(k, {{}, gx, gy, gz, block, smem});
   if (__builtin_expect(!function, 0)) { return thread_state().check ? GEMS_OK : unsupported(kRetired); }
   void* params[] = {const_cast<void*>(args)};
   CUresult r = CUDA_ERROR_NOT_SUPPORTED;
@@ -316,6 +335,8 @@ gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned
     default: return failed(text);
   }
 }
+
+bool planning_only(const gems_call* call) { return collecting(call) || thread_state().check || thread_state().probe; }
 
 gems_status unsupported(const char* reason) {
   thread_state().reason = reason;

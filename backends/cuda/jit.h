@@ -35,7 +35,7 @@ struct KernelSource {
 };
 
 struct Device {  // properties of one device, read once
-  int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, max_smem_per_block = 0, max_smem_per_sm = 0, l2_bytes = 0;
+  int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, threads_per_sm = 2048, max_smem_per_block = 0, max_smem_per_sm = 0, l2_bytes = 0;
   bool overlaps = false;  // a grid may start while the one in front of it on the stream still runs
 };
 
@@ -59,6 +59,9 @@ template <class F> const Kernel* kernel_for(const Device* dev, const KernelKey& 
 gems_status launch(const gems_call* call, const Kernel* k, unsigned gx, unsigned gy, unsigned gz, unsigned block, unsigned smem,
                    const void* args);
 
+// Nothing will be launched for this call: its memory may be gone, and what it writes on the host has to stay.
+bool planning_only(const gems_call* call);
+
 gems_status unsupported(const char* reason);                        // static text
 gems_status failed(const std::string& text);                        // sets last_error of this thread
 const char* cuda_type(int dtype);                                   // "gems::bf16", "float", "gems::i64" ... as written in a unit
@@ -69,6 +72,7 @@ void scratch_free(void* handle);
 gems_status run_pointwise(const gems_call* call);
 gems_status run_index(const gems_call* call);
 gems_status run_create(const gems_call* call);
+gems_status run_random(const gems_call* call);
 gems_status run_reduce(const gems_call* call);
 gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);

@@ -10,21 +10,23 @@ namespace {
 
 constexpr int kUnroll = 4;  // look-ups in flight a thread
 
-KernelKey key_of(const gems_call* c, int kind, int log_e, int dims) {
+// Knobs: those of geometry.h; unroll: look-ups in flight, not in the gradient.
+KernelKey key_of(const gems_call* c, int kind, int log_e, int dims, uint64_t turned) {
   KernelKey k;
-  k.w[0] = (uint64_t)c->op->family << 56 | (uint64_t)(kind << 16 | log_e << 8 | dims);  // the same kernels serve every operator
+  k.w[0] = (uint64_t)c->op->family << 56 | turned << 24 |
+           (uint64_t)(kind << 16 | log_e << 8 | dims);  // the same kernels serve every operator
   k.w[1] = (uint64_t)(uint8_t)c->t[0].dtype << 8 | (uint64_t)(uint8_t)c->t[2].dtype;
   k.w[2] = 0;
   return k;
 }
 
-KernelSource source(const std::string& args, const std::string& body, size_t args_size) {
+KernelSource source(const std::string& args, const std::string& body, int block, size_t args_size) {
   KernelSource src;
   src.headers = "#include \"kernels/simt/index.cuh\"\n";
-  src.attributes = "__launch_bounds__(" + std::to_string(kBlock) + ")";
+  src.attributes = "__launch_bounds__(" + std::to_string(block) + ")";
   src.args_type = "gems::simt::" + args;
   src.body = "gems::simt::" + body + "(a);";
-  src.block = kBlock;
+  src.block = block;
   src.start = KernelSource::Start::overlapping;
   src.args_size = args_size;
   return src;
@@ -38,15 +40,18 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
     return r == GEMS_OK ? look_up(c, dev, rest) : r;
   }
   const int64_t step = c->par[0].i, limit = c->par[1].i;
+  const Knobs turned(c);
+  const gems_knobs* const knobs = turned.set;
+  const int unroll = unroll_of(knobs, kUnroll), block = block_of(knobs);
   int log_e = 0;
   if (g.stride[0][0] == 1 && g.stride[1][0] == 1 && g.stride[2][0] == 0) {
     uint64_t mis = (uint64_t)(g.size[0] | step) | g.slot[0] >> g.log_size[0] | g.slot[1] >> g.log_size[0];
     for (int d = 1; d < g.ndim; d++) mis |= (uint64_t)(g.stride[0][d] | g.stride[1][d]);
-    log_e = std::min(4 - g.log_size[0], mis ? __builtin_ctzll(mis) : 4);
+    log_e = std::min(log_vector_bytes(knobs) - g.log_size[0], mis ? __builtin_ctzll(mis) : 4);
   }
   const int dims = padded_dims(g.ndim);
   const uint64_t vectors = (uint64_t)g.numel() >> log_e;
-  const uint32_t tile = tile_of(vectors, kUnroll, dev->sm_count);
+  const uint32_t tile = tile_of(vectors, unroll, block, knobs, dev->sm_count);
   ArgWriter w;
   for (int k = 0; k < 3; k++) w.u64(g.slot[k]);
   w.u64((uint64_t)step);
@@ -56,18 +61,17 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
   for (int d = 0; d < dims; d++) w.div(d >= g.ndim ? 1 : d ? (uint64_t)g.size[d] : (uint64_t)g.size[0] >> log_e);
   for (int d = 0; d < dims; d++)
     for (int k = 0; k < 3; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
-  KernelKey key = key_of(c, 0, log_e, dims);
+  KernelKey key = key_of(c, 0, log_e, dims, key_bits(knobs, unroll, kUnroll, block));
   key.w[1] = (uint64_t)g.log_size[0] << 8 | (key.w[1] & 255);  // the element's size instead of its dtype
   const Kernel* k = kernel_for(dev, key, [&] {
     const std::string d = std::to_string(dims);
     return source("IndexArgs<" + d + ">",
                   std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " +
-                      std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(kUnroll) + ", " + d +
-                      ">",
-                  w.size());
+                      std::to_string(block) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(unroll) + ", " + d + ">",
+                  block, w.size());
   });
   if (!k) return GEMS_UNSUPPORTED;
-  return launch(c, k, (unsigned)((vectors + tile - 1) / tile), 1, 1, kBlock, 0, w.data());
+  return launch(c, k, (unsigned)((vectors + tile - 1) / tile), 1, 1, (unsigned)block, 0, w.data());
 }
 
 // t = grad_weight [rows, width], grad [n, width], index [n], all dense; par[0] = padding_idx.
@@ -78,10 +82,14 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   if (n > 16384) return unsupported("embedding_dense_backward of more than 16384 indices");
   if (!(out.flags & GEMS_T_CONTIGUOUS) || grad.dtype != out.dtype || !dtype_is_float(out.dtype))
     return unsupported("layout or dtype of embedding's gradient");
+  const Knobs turned(c);
+  const gems_knobs* const knobs = turned.set;
+  if (knobs && knobs->unroll) return unsupported("embedding's gradient has one vector a thread");
+  const int block = block_of(knobs);
   if (rows == 0 || width == 0) return GEMS_OK;
   const int log_size = kLogSize.of[out.dtype];
   const uint64_t mis = (uint64_t)width | (uintptr_t)out.data >> log_size | (uintptr_t)grad.data >> log_size;
-  const int log_e = std::min(4 - log_size, __builtin_ctzll(mis));
+  const int log_e = std::min(log_vector_bytes(knobs) - log_size, __builtin_ctzll(mis));
   ArgWriter w;
   w.u64((uintptr_t)out.data);
   w.u64((uintptr_t)grad.data);
@@ -93,22 +101,22 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
   w.u32(0);
   const Kernel* k[2];
   for (int phase = 0; phase < 2; phase++) {
-    const KernelKey key = key_of(c, 1 + phase, log_e, 0);
+    const KernelKey key = key_of(c, 1 + phase, log_e, 0, key_bits(knobs, 1, 1, block));
     k[phase] = kernel_for(dev, key, [&] {
-      const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(kBlock) + ", " + std::to_string(1 << log_e) + ">";
+      const std::string t = cuda_type(out.dtype), e = ", " + std::to_string(block) + ", " + std::to_string(1 << log_e) + ">";
       const std::string acc = out.dtype == GEMS_F64 ? "double" : "float";
       return source("EmbeddingGradArgs",
-                    phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e,
+                    phase ? "embedding_grad<" + t + ", " + acc + ", " + cuda_type(index.dtype) + e : "zero_table<" + t + e, block,
                     w.size());
     });
     if (!k[phase]) return GEMS_UNSUPPORTED;
   }
-  const int64_t per_block = (int64_t)kBlock << log_e;
+  const int64_t per_block = (int64_t)block << log_e;
   const int64_t zero_blocks = (rows * width + per_block - 1) / per_block, columns = (width + per_block - 1) / per_block;
   if (zero_blocks > INT32_MAX || columns > 65535) return unsupported("embedding's gradient is too large");
-  const gems_status r = launch(c, k[0], (unsigned)zero_blocks, 1, 1, kBlock, 0, w.data());
+  const gems_status r = launch(c, k[0], (unsigned)zero_blocks, 1, 1, (unsigned)block, 0, w.data());
   if (r != GEMS_OK || n == 0) return r;
-  return launch(c, k[1], (unsigned)n, (unsigned)columns, 1, kBlock, 0, w.data());
+  return launch(c, k[1], (unsigned)n, (unsigned)columns, 1, (unsigned)block, 0, w.data());
 }
 
 }  // namespace

@@ -11,9 +11,16 @@ namespace {
 using simt::MatmulArgs;
 
 constexpr int kTileK = simt::kTileK;
-constexpr MatmulTile kTensorTiles[] = {
-    {16, 64, kTileK, 1, 4, 6, 3}, {32, 64, kTileK, 1, 4, 5, 3}, {64, 64, kTileK, 2, 2, 4, 3}, {128, 128, kTileK, 2, 4, 3, 2}};
+constexpr MatmulTile kTensorTiles[] = {{16, 64, kTileK, 1, 4, 6, 3},  {32, 64, kTileK, 1, 4, 5, 3},
+                                       {64, 64, kTileK, 2, 2, 4, 3},  {128, 128, kTileK, 2, 4, 3, 2},
+                                       {64, 128, kTileK, 2, 4, 4, 2}, {128, 64, kTileK, 4, 2, 4, 2}};  // the last two: knobs only
 constexpr MatmulTile kFmaTiles[] = {{32, 64, 16, 4, 4, 0, 3}, {128, 128, 8, 8, 8, 0, 2}};
+
+// Knobs.
+//   tile    1: the thin kernel; 2 to 7: the tile of a block, tensor cores 16x64, 32x64, 64x64, 128x128, 64x128, 128x64 (rows of a by
+//           columns of b), else 32x64, 128x128
+//   unroll  1 to 5: 2 to 6 stages of the tensor-core tiles' pipeline
+//   split   1 to 4: 1, 2, 4, 8 blocks of a cluster share k
 
 // Where our kernels run when GEMS_MATMUL doesn't decide. These limits follow from counts of bytes and operations and must be
 // measured: benchmark/gpu_matmul.py runs both sides of each. cuBLAS keeps what is bound by tensor cores: it has 783 TFLOP/s at
@@ -82,8 +89,10 @@ void transpose(MatmulArgs& a) {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Blocks that share the k of one unit: as many as the machine has room for, while each has `least` steps of its own.
-int split_of(const Device& dev, int64_t units, int64_t slots, int64_t steps, int64_t least) {
+// Blocks that share the k of one unit: as many as the machine has room for, while each has `least` steps of its own. 0: the knob
+// wants more than there are steps.
+int split_of(const Device& dev, gems_knobs k, int64_t units, int64_t slots, int64_t steps, int64_t least) {
+  if (k.split) return steps >> (k.split - 1) ? 1 << (k.split - 1) : 0;
   int split = 1;
   if (dev.cc_major >= 9)  // clusters
     while (split < 8 && units * split * 2 <= slots && steps >= least * split * 2) split *= 2;
@@ -116,7 +125,8 @@ bool plan_thin(MatmulPlan& p, const Device& dev, int size) {
   p.layout_a = a_along ? simt::kAlongK : simt::kGatherK;
   const int64_t units = ceil_div(a.n, simt::thin_tile(along, size)), slots = thin_blocks(p) * dev.sm_count;
   const int64_t steps = ceil_div(a.k, simt::thin_k_step(along, size));
-  p.split = (uint8_t)split_of(dev, units * a.batch, slots, steps, 1);
+  p.split = (uint8_t)split_of(dev, p.knobs, units * a.batch, slots, steps, 1);
+  if (!p.split) return true;
   p.grid_x = (unsigned)(std::min<int64_t>(units, std::max<int64_t>(slots / p.split, 1)) * p.split);
   p.block = 32 * simt::kThinWarps;
   p.smem = simt::thin_smem(along, size, p.config, p.split > 1);
@@ -133,20 +143,23 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
   p.layout_a = (uint8_t)layout_of(a.a, a.a_m, a.a_k, a.a_z, a.m, a.k, a.batch, pack, !tensor);
   p.layout_b = (uint8_t)layout_of(a.b, a.b_n, a.b_k, a.b_z, a.n, a.k, a.batch, pack, !tensor);
   const bool gathers = p.layout_a >= simt::kGatherK || p.layout_b >= simt::kGatherK;  // wants threads more than reuse
-  if (fits && !gathers && a.m > 64 && large >= dev.sm_count) p.config = tensor ? 3 : 1;
+  if (p.knobs.tile) p.config = (uint8_t)(p.knobs.tile - 2);
+  else if (fits && !gathers && a.m > 64 && large >= dev.sm_count) p.config = tensor ? 3 : 1;
   else p.config = !tensor || a.m <= 16 ? 0 : a.m <= 32 ? 1 : 2;
   const MatmulTile& t = matmul_tile(p.kernel, p.config);
   const int64_t tiles = ceil_div(a.m, t.m) * ceil_div(a.n, t.n);
   if (tiles > 0x7fffffff / 8) return false;
   // The large tiles fill the machine as they are; of a small product a cluster's two barriers cost more than the loads it
   // spreads.
-  const bool alone = t.m == 128 || int64_t(a.n) * a.k * size < (1 << 18);
+  const bool alone = !p.knobs.split && (t.m == 128 || int64_t(a.n) * a.k * size < (1 << 18));
   const int64_t steps = ceil_div(a.k, t.k);
-  if (!alone) p.split = (uint8_t)split_of(dev, tiles * a.batch, t.blocks * dev.sm_count, steps, 256 / t.k);
+  if (!alone) p.split = (uint8_t)split_of(dev, p.knobs, tiles * a.batch, t.blocks * dev.sm_count, steps, 256 / t.k);
+  if (!p.split) return true;
   p.grid_x = (unsigned)(tiles * p.split);
   if (tensor) {
     p.block = 32 * t.part_m * t.part_n;
-    p.smem = simt::tile_smem(t.m, t.n, t.stages, p.split > 1);
+    p.stages = (uint8_t)(p.knobs.unroll ? p.knobs.unroll + 1 : t.stages);
+    p.smem = simt::tile_smem(t.m, t.n, p.stages, p.split > 1);
     a.pair = a.o_n == 1 && a.n % 2 == 0 && (a.o_m % 2 == 0 || a.m == 1) && (a.o_z % 2 == 0 || a.batch == 1) &&
              reinterpret_cast<uintptr_t>(a.out) % 4 == 0;
   } else {
@@ -154,6 +167,15 @@ bool plan_tile(MatmulPlan& p, const Device& dev, int size) {
     p.smem = simt::fma_smem(t.m, t.n, t.k, size, p.split > 1);
   }
   return p.smem <= dev.max_smem_per_block;
+}
+
+// Why a knob can't be had; null if it can.
+const char* refused(const MatmulPlan& p, const Device& dev, int size) {
+  const gems_knobs k = p.knobs;
+  if (k.split > 1 && dev.cc_major < 9) return "matmul: clusters need compute capability 9.0";
+  if (k.unroll && size != 2) return "matmul: only tensor-core tiles have stages";
+  if (k.tile > (size == 2 ? 7 : size == 4 ? 3 : 2)) return "matmul: no such tile for this type";
+  return nullptr;
 }
 
 std::string number(int64_t n) { return std::to_string(n); }
@@ -205,7 +227,13 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
   if (args.batch == 0 || args.m == 0 || args.n == 0) return p;
 
   if (args.n < args.m && args.n <= 64) transpose(args);
-  if (!plan_thin(p, dev, size) && !plan_tile(p, dev, size)) return no("matmul: too large for our tiles");
+  p.knobs = gems_knobs_of(call->candidate);
+  if (const char* why = refused(p, dev, size)) return no(why);
+  const bool thin = p.knobs.tile <= 1 && plan_thin(p, dev, size);
+  if (p.knobs.tile == 1 && !thin) return no("matmul: not for the thin kernel");
+  if (p.knobs.unroll && thin) return no("matmul: the thin kernel has no stages");
+  if (!thin && !plan_tile(p, dev, size)) return no("matmul: too large for our tiles");
+  if (!p.split) return no("matmul: k is too short to be shared");
   if (choice == MatmulChoice::automatic && !own_is_faster(p)) return no("matmul: native is faster for this size");
   args.split = p.split;
   p.grid_z = (unsigned)std::min<int64_t>(args.batch, 65535);
@@ -213,7 +241,8 @@ MatmulPlan plan_matmul(const gems_call* call, const Device& dev, MatmulChoice ch
 }
 
 KernelKey matmul_key(const MatmulPlan& p) {
-  return {{(uint64_t)family::matmul << 56 | (uint64_t)p.kernel, (uint64_t)(uint8_t)p.dtype | (uint64_t)p.config << 8,
+  return {{(uint64_t)family::matmul << 56 | (uint64_t)p.kernel,
+           (uint64_t)(uint8_t)p.dtype | (uint64_t)p.config << 8 | (uint64_t)p.stages << 16,
            (uint64_t)p.layout_a | (uint64_t)p.layout_b << 8 | (uint64_t)p.split << 16}};
 }
 
@@ -234,7 +263,7 @@ KernelSource matmul_source(const MatmulPlan& p) {
     const bool tensor = p.kernel == MatmulKernel::tile;
     blocks = t.blocks;
     s.headers = std::string("#include \"kernels/simt/matmul_") + (tensor ? "tile" : "fma") + ".cuh\"\n";
-    const std::string depth = tensor ? "" : number(t.k) + ", ", stages = tensor ? number(t.stages) + ", " : "";
+    const std::string depth = tensor ? "" : number(t.k) + ", ", stages = tensor ? number(p.stages) + ", " : "";
     const std::string tile = number(t.m) + ", " + number(t.n) + ", " + depth + number(t.part_m) + ", " + number(t.part_n);
     s.body = std::string("gems::simt::matmul_") + (tensor ? "tile<" : "fma<") + type + ", " + tile + ", " + stages + layouts +
              ", " + split + ">(a);";

@@ -15,6 +15,8 @@ struct MatmulPlan {
   uint8_t config = 0;                  // thin: rows of a that the kernel is made for; else index of the tile
   uint8_t layout_a = 0, layout_b = 0;  // simt::MatmulLayout; thin: only the lowest bit of b, and whether a is along k
   uint8_t split = 1;                   // blocks of a cluster
+  uint8_t stages = 0;                  // tensor-core tiles
+  gems_knobs knobs{};
   unsigned grid_x = 1, grid_z = 1;
   int block = 0, smem = 0;
   simt::MatmulArgs args{};
@@ -23,7 +25,7 @@ struct MatmulPlan {
 struct MatmulTile {
   int m, n, k;
   int part_m, part_n;  // tensor cores: warps of a block; else: elements of a thread
-  int stages;          // tensor cores
+  int stages;          // tensor cores, unless a knob says otherwise
   int blocks;          // that a multiprocessor should hold: bounds the registers
 };
 const MatmulTile& matmul_tile(MatmulKernel kernel, int config);

@@ -21,7 +21,7 @@ gems_status run_matmul(const gems_call* call) {
   static const MatmulChoice choice = choice_of_setting();
   const Device* dev = device_of(call);
   if (!dev) return GEMS_UNSUPPORTED;
-  const bool own = choice == MatmulChoice::automatic && call->candidate == 2;
+  const bool own = choice == MatmulChoice::automatic && gems_own(call->candidate);
   const MatmulPlan p = plan_matmul(call, *dev, own ? MatmulChoice::own : choice);
   if (p.unsupported) return unsupported(p.unsupported);
   if (p.kernel == MatmulKernel::none) return GEMS_OK;

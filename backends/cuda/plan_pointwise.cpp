@@ -16,9 +16,16 @@ constexpr int kNumberCode = 0x3f;  // in place of a dtype: a number
 enum Variant { kContiguous, kStrided, kTransposed, kTiled };
 enum Mode { kVector, kSplat, kTurned };  // as in pointwise.cuh
 
+// Knobs: those of geometry.h. Where inputs are turned there is a block of 256 threads that holds as many vectors as it takes, so
+// that unroll and block have no meaning; tile = 4 is shared memory in place of vectors there.
+constexpr int kTiledKnob = 4;
+constexpr int kMostInFlight = 256;  // bytes that a thread loads before it computes, when a knob asks: 64 registers
+
 // What a kernel is made for; packs into its key.
 struct Shape {
-  int variant = kContiguous, log_e = 0, dims = 1;
+  int variant = kContiguous, log_e = 0, dims = 1, unroll = 1, block = kBlock;
+  uint64_t turned = 0;  // key_bits
+  const gems_knobs* knobs = nullptr;
   uint8_t dtype[kMaxOps];  // kNumberCode for numbers
   uint8_t mode[kMaxOps] = {};
   uint8_t via = 0, common = 0;  // bit k: operand k passes through the dtype `common`
@@ -39,18 +46,26 @@ KernelKey key_of(const gems_call* c, int compute, const Shape& s) {
     k.w[1] |= (uint64_t)s.dtype[i] << (8 * i);
     k.w[2] |= (uint64_t)s.mode[i] << (2 * i);
   }
-  k.w[2] |= (uint64_t)s.via << 16 | (uint64_t)s.common << 24;
+  k.w[2] |= (uint64_t)s.via << 16 | (uint64_t)s.common << 24 | s.turned << 32;
   return k;
 }
 
 // Vectors a thread loads before it computes: 64 bytes of input in flight a thread are enough to keep HBM busy at full occupancy.
-int unroll(const Shape& s, int nin) {
+// False: a knob asks for more than registers hold.
+bool set_unroll(Shape& s, int nin) {
   int bytes = 0;
   for (int i = 1; i <= nin; i++)
     if (s.dtype[i] != kNumberCode && s.mode[i] != kSplat) bytes += 1 << kLogSize.of[s.dtype[i]];
   bytes <<= s.log_e;
-  return bytes >= 64 ? 1 : bytes >= 32 ? 2 : 4;
+  const int usual = bytes >= 64 ? 1 : bytes >= 32 ? 2 : 4;
+  s.unroll = usual;
+  if (__builtin_expect(!s.knobs, 1)) return true;
+  s.unroll = unroll_of(s.knobs, usual);
+  s.block = block_of(s.knobs);
+  s.turned = key_bits(s.knobs, s.unroll, usual, s.block);
+  return !(s.knobs->unroll | s.knobs->tile) || bytes * s.unroll <= kMostInFlight;
 }
+constexpr const char* kTooMuchInFlight = "this variant keeps more in flight than registers hold";
 
 const char* compute_name(int compute) {
   switch (compute) {
@@ -66,7 +81,7 @@ const char* compute_name(int compute) {
 __attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int compute, const Shape& s, size_t args_size) {
   const auto num = [](int x) { return std::to_string(x); };
   KernelSource src;
-  const std::string n = num(1 + c->nin), p = num(c->op->par), e = num(1 << s.log_e), u = num(unroll(s, c->nin)), d = num(s.dims);
+  const std::string n = num(1 + c->nin), p = num(c->op->par), e = num(1 << s.log_e), u = num(s.unroll), d = num(s.dims);
   const auto memory = [&](int i) -> std::string {
     const std::string t = cuda_type(s.dtype[i]);
     return s.via >> i & 1 ? std::string("gems::simt::Via<") + cuda_type(s.common) + ", " + t + ">" : t;
@@ -77,7 +92,7 @@ __attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int 
     types += ", gems::simt::In<" + t + ", " + num(s.mode[i]) + ">";
   }
   src.headers = "#include \"kernels/simt/pointwise.cuh\"\n#include \"" + std::string(c->op->header) + "\"\n";
-  const std::string f = "<op::" + std::string(c->op->name) + ", " + compute_name(compute) + ", ", block = num(kBlock);
+  const std::string f = "<op::" + std::string(c->op->name) + ", " + compute_name(compute) + ", ", block = num(s.block);
   const char* ns = "gems::simt::";
   switch (s.variant) {
     case kContiguous:
@@ -99,7 +114,7 @@ __attribute__((noinline)) KernelSource pointwise_source(const gems_call* c, int 
   }
   // Two blocks of the transposed skeleton on a multiprocessor leave 128 registers a thread for its E x E blocks.
   src.attributes = "__launch_bounds__(" + block + (s.variant == kTransposed ? ", 2)" : ")");
-  src.block = kBlock;
+  src.block = s.block;
   src.start = KernelSource::Start::overlapping;
   src.args_size = args_size;
   return src;
@@ -110,7 +125,7 @@ gems_status run_kernel(const gems_call* c, const Device* dev, int compute, const
   if (blocks > INT32_MAX) return unsupported("more blocks than a grid takes");
   const Kernel* k = kernel_for(dev, key_of(c, compute, s), [&] { return pointwise_source(c, compute, s, args.size()); });
   if (!k) return GEMS_UNSUPPORTED;
-  return launch(c, k, (unsigned)blocks, 1, 1, kBlock, 0, args.data());
+  return launch(c, k, (unsigned)blocks, 1, 1, (unsigned)s.block, 0, args.data());
 }
 
 void write_numbers(const gems_call* c, int compute, ArgWriter& w) {
@@ -120,9 +135,10 @@ void write_numbers(const gems_call* c, int compute, ArgWriter& w) {
 
 // Vector width: 16 bytes of the widest type, but at least 4 elements where types are mixed (conversions, comparisons), and what
 // sizes, strides and addresses (`mis`: all of them in elements, or'ed) allow.
-int log_vector(int log_widest, int log_narrowest, uint64_t mis) {
+int log_vector(const gems_knobs* k, int log_widest, int log_narrowest, uint64_t mis) {
   int e = 4 - log_widest;
-  if (log_widest != log_narrowest && e < 2) e = 2;
+  if (k && k->tile) e = std::clamp(log_vector_bytes(k) - log_widest, 0, 4);
+  else if (log_widest != log_narrowest && e < 2) e = 2;
   return mis ? std::min(e, __builtin_ctzll(mis)) : e;
 }
 
@@ -143,10 +159,12 @@ gems_status run_contiguous(const gems_call* c, const Device* dev, int compute, S
       w.u64((uintptr_t)t.data);
     }
   }
+  if (s.knobs && s.knobs->tile == kTiledKnob) return unsupported("nothing is turned here");
   s.variant = kContiguous;
-  s.log_e = log_vector(widest, narrowest, mis);
+  s.log_e = log_vector(s.knobs, widest, narrowest, mis);
+  if (!set_unroll(s, c->nin)) return unsupported(kTooMuchInFlight);
   const uint64_t n = (uint64_t)c->it.numel, vectors = n >> s.log_e;
-  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev->sm_count);
+  const uint32_t tile = tile_of(vectors, s.unroll, s.block, s.knobs, dev->sm_count);
   write_numbers(c, compute, w);
   w.u64(n);
   w.u32(tile);
@@ -170,13 +188,15 @@ gems_status run_strided(const gems_call* c, const Device* dev, int compute, Shap
     mis |= g.slot[k] >> g.log_size[k];
     for (int d = 1; d < g.ndim; d++) mis |= (uint64_t)g.stride[k][d];
   }
+  if (s.knobs && s.knobs->tile == kTiledKnob) return unsupported("nothing is turned here");
   s.variant = kStrided;
-  s.log_e = vectors_fit ? log_vector(widest, narrowest, mis) : 0;
+  s.log_e = vectors_fit ? log_vector(s.knobs, widest, narrowest, mis) : 0;
   if (s.log_e == 0)  // one kernel for all strides
     for (int k = 0; k < g.nops; k++) s.mode[k] = g.memory[k] ? kVector : kSplat;
   s.dims = padded_dims(g.ndim);
+  if (!set_unroll(s, c->nin)) return unsupported(kTooMuchInFlight);
   const uint64_t vectors = (uint64_t)g.numel() >> s.log_e;
-  const uint32_t tile = tile_of(vectors, unroll(s, c->nin), dev->sm_count);
+  const uint32_t tile = tile_of(vectors, s.unroll, s.block, s.knobs, dev->sm_count);
   ArgWriter w;
   for (int k = 0; k < g.nops; k++) w.u64(g.slot[k]);
   write_numbers(c, compute, w);
@@ -217,8 +237,10 @@ gems_status run_turned(const gems_call* c, const Device* dev, int compute, Shape
     for (int d = 0; d < g.ndim; d++)
       if (g.stride[k][d] != 1) mis |= (uint64_t)g.stride[k][d];
   }
-  s.log_e = std::min(log_vector(widest, narrowest, mis), 3);            // 8 x 8 blocks at most: registers
-  s.variant = s.log_e && s.log_e + widest >= 3 ? kTransposed : kTiled;  // vectors of 8 bytes at least
+  if (s.knobs && (s.knobs->unroll | s.knobs->block)) return unsupported("a turned operand fixes what a block holds");
+  const bool tiled = s.knobs && s.knobs->tile == kTiledKnob;
+  s.log_e = tiled ? 0 : std::min(log_vector(s.knobs, widest, narrowest, mis), 3);  // 8 x 8 blocks at most: registers
+  s.variant = s.log_e && s.log_e + widest >= 3 ? kTransposed : kTiled;             // vectors of 8 bytes at least
   if (s.variant == kTiled) s.log_e = 0;
   const int64_t edge = s.variant == kTransposed ? 16 << s.log_e : 32;
   const uint64_t tiles_x = (uint64_t)((g.size[0] + edge - 1) / edge), tiles_y = (uint64_t)((g.size[y] + edge - 1) / edge);
@@ -262,6 +284,8 @@ gems_status run_pointwise(const gems_call* c) {
   const Device* dev = device_of(c);
   if (!dev) return GEMS_UNSUPPORTED;
   Shape s;
+  const Knobs knobs(c);
+  s.knobs = knobs.set;
   int compute = c->compute;
   const bool bits = moves_bits(c);
   for (int i = 0; i <= c->nin; i++) {

@@ -6,12 +6,19 @@ namespace {
 
 constexpr int kThreads = 256, kUnroll = 4;  // kUnroll: packs in flight in each thread, as in reduce.cuh
 
+// Knobs.
+//   tile   along the reduced dimension: threads of an output: 1, 2, 3: 8, 16, 32 of a warp, 4: a block;
+//          across it: 1, 2, 3: a block has 8, 16, 32 outputs (or packs of them) beside each other
+//   block  1 to 4: 128, 256, 512, 1024 threads
+//   split  1: an output is one piece; 2 to 5: outputs are split until there are 1, 2, 4, 8 blocks a multiprocessor
+
 struct ReducePlan {
   TeamPlan main, finish;  // finish only with splits > 1
   int64_t outputs = 0, splits = 1;
   bool columns = false, wide_index = false, single = true;
   int lanes = 0, bx = 0, vec = 1, max_block = kThreads;
   uint32_t spread = 0;
+  const char* refused = nullptr;
 
   uint32_t flags(const gems_call* c, bool second) const {
     uint32_t compute = c->compute == GEMS_F32 ? 0 : c->compute == GEMS_F64 ? 1 : 2;
@@ -91,32 +98,41 @@ template <int NOUT, int NIN> void fill(const gems_call* c, ReducePlan* p, int64_
 }
 
 // The grid: enough blocks to fill the device, splits where the outputs alone don't.
-template <int NOUT, int NIN> void spread_out(const Device& dev, ReducePlan* p) {
+template <int NOUT, int NIN> void spread_out(const gems_call* c, const Device& dev, ReducePlan* p) {
   auto* a = reinterpret_cast<simt::ReduceArgs<NOUT, NIN>*>(p->main.args);
+  const gems_knobs k = gems_knobs_of(c->candidate);
+  const int threads = k.block ? 64 << k.block : 0, narrow = 4 << k.tile;  // narrow: what tile = 1, 2, 3 name
+  const auto refuse = [&](bool when, const char* why) { p->refused = when && !p->refused ? why : p->refused; };
   int64_t blocks, most;
   if (p->columns) {
-    p->bx = int(pow2_ceil(a->kept.rows < 32 ? a->kept.rows : 32));
-    p->main.block = kThreads;
+    p->bx = k.tile ? narrow : int(pow2_ceil(a->kept.rows < 32 ? a->kept.rows : 32));
+    refuse(k.tile > 3 || (k.tile && p->bx > pow2_ceil(a->kept.rows)), "more outputs beside each other than there are");
+    p->main.block = threads ? threads : kThreads;
+    refuse(p->main.block / 2 * p->vec * simt::kStateBytes(NOUT) > 48 * 1024, "more shared memory than a block has");
     blocks = ceil_div(a->kept.rows, p->bx);
-    most = a->units / (kThreads / p->bx * 2 * kUnroll);
-  } else if (a->units <= 128) {
-    p->lanes = int(pow2_ceil(a->units < 1 ? 1 : a->units < 32 ? a->units : 32));
-    p->main.block = kThreads;
-    blocks = ceil_div(a->kept.rows, kThreads / p->lanes);
+    most = a->units / (p->main.block / p->bx * 2 * kUnroll);
+  } else if (k.tile ? k.tile < 4 : a->units <= 128) {
+    p->lanes = k.tile ? narrow : int(pow2_ceil(a->units < 1 ? 1 : a->units < 32 ? a->units : 32));
+    refuse(k.tile && p->lanes > pow2_ceil(a->units), "more threads than an output has packs");
+    p->main.block = threads ? threads : kThreads;
+    blocks = ceil_div(a->kept.rows, p->main.block / p->lanes);
     most = 1;
   } else {
     // A block an output: more threads when there are few outputs and the reduction is long but not long enough to be split.
     int64_t wanted = a->kept.rows >= 4 * dev.sm_count ? kThreads : a->units / kUnroll;
-    p->main.block = wanted >= 1024 ? 1024 : wanted >= 512 ? 512 : kThreads;
+    p->main.block = threads ? threads : wanted >= 1024 ? 1024 : wanted >= 512 ? 512 : kThreads;
+    refuse((k.tile || k.block) && a->units * 2 <= p->main.block, "more threads than an output has packs");
     blocks = a->kept.rows;
     most = a->units / (8 * 1024);
-    if (most > 1) p->main.block = 512, most = a->units / (512 * 2 * kUnroll);
+    if (most > 1) p->main.block = threads ? threads : 512, most = a->units / (p->main.block * 2 * kUnroll);
   }
   p->max_block = p->main.block;
   const int64_t resident = int64_t(dev.sm_count) * 2048 / p->main.block;
-  p->splits = blocks >= resident / 2 ? 1 : ceil_div(resident, blocks < 1 ? 1 : blocks);
+  const int64_t room = k.split > 1 ? int64_t(dev.sm_count) << (k.split - 2) : blocks >= resident / 2 ? 0 : resident;
+  p->splits = k.split == 1 ? 1 : ceil_div(room, blocks < 1 ? 1 : blocks);
   p->splits = p->splits < most ? p->splits : most;
   if (p->splits < 1) p->splits = 1;
+  refuse(k.split > 1 && p->splits == 1, "nothing to split");
   a->chunk = ceil_div(a->units, p->splits);
   if (a->chunk < 1) a->chunk = 1;
   if (p->splits > 1) p->splits = ceil_div(a->units, a->chunk);  // no empty split
@@ -139,7 +155,7 @@ KernelSource reduce_source(const gems_call* c, const ReducePlan& p, bool second)
     body = "reduce_finish<op::" + std::string(c->op->name) + ", " + acc + ", " + index + ", " +
            (p.finish.block == 256 ? "0" : "32") + ", " + (p.columns ? vec : "1");
   } else {
-    std::string shape = p.columns ? std::to_string(p.bx) + ", " + std::to_string(kThreads / p.bx) : std::to_string(p.lanes);
+    std::string shape = p.columns ? std::to_string(p.bx) + ", " + std::to_string(p.max_block / p.bx) : std::to_string(p.lanes);
     body = std::string(p.columns ? "reduce_columns" : "reduce_lanes") + "<op::" + c->op->name + ", " + acc + ", " + index + ", " +
            shape + ", " + vec + (p.single ? ", true, " : ", false, ") + std::to_string(p.spread) + "u" +
            (p.splits > 1 ? ", true" : ", false");
@@ -154,7 +170,7 @@ KernelSource reduce_source(const gems_call* c, const ReducePlan& p, bool second)
 
 template <int NOUT, int NIN> void plan_shape(const gems_call* c, const Device& dev, ReducePlan* p, int64_t reduced) {
   fill<NOUT, NIN>(c, p, reduced);
-  spread_out<NOUT, NIN>(dev, p);
+  spread_out<NOUT, NIN>(c, dev, p);
 }
 
 template <int NOUT, int NIN> void set_partial(ReducePlan* p, void* partial) {
@@ -176,6 +192,7 @@ gems_status plan_reduce(const gems_call* c, const Device& dev, ReducePlan* p) {
 #undef CASE
     default: return unsupported("a reduction of this many operands");
   }
+  if (p->refused) return unsupported(p->refused);
   p->main.key = team_key(c, p->flags(c, false));
   return GEMS_OK;
 }

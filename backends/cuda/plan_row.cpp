@@ -9,6 +9,14 @@ namespace {
 constexpr int kMaxRowOperands = 8;
 constexpr int kColumnWidth = 32;  // neighbouring rows of a block where the row itself isn't contiguous
 
+// Knobs.
+//   tile    threads of a row: 1, 2, 3: 8, 16, 32 of a warp; 4 to 7: a block, of 128, 256, 512, 1024 at most. Where neighbouring rows
+//           lie beside each other: 1 to 4: 4, 8, 16, 32
+//   unroll  1: the row isn't kept in registers, each pass reads it again; 2: it is kept, and weights are read behind the
+//           reduction; 3: it is kept, and weights are read with it
+//   block   threads of a block that has several rows along memory: 1 to 4: 64, 128, 256, 512. Of a block with one row: 1 to 3: its
+//           registers are bounded so that 1024, 1536, 2048 threads fit a multiprocessor
+
 struct RowVariant {
   int lanes = 0;      // threads of a row within a warp; 0: the block
   int column_by = 0;  // > 0: ColumnTeam<kColumnWidth, column_by>
@@ -16,9 +24,11 @@ struct RowVariant {
   bool full = false;
   uint32_t given = 0;
   int max_block = 256;
-  bool dense = false;  // DenseRowArgs
-  bool early = false;  // weights are read with the row
-  int size = 0;        // threads of the block, where the kernel is made for exactly so many
+  bool dense = false;             // DenseRowArgs
+  bool early = false;             // weights are read with the row
+  int size = 0;                   // threads of the block, where the kernel is made for exactly so many
+  int resident = 0;               // threads that are to fit a multiprocessor; 0: the compiler decides
+  const char* refused = nullptr;  // a knob that this call can't have
 
   uint32_t flags(bool f64) const {  // vpt <= 32, vec <= 8, lanes <= 32, column_by <= 32, size <= 1024
     uint32_t vpt_code = vpt ? log2_of(vpt) + 1 : 0, team = column_by ? 8 + log2_of(column_by) : lanes ? log2_of(lanes) + 1 : 0;
@@ -33,7 +43,16 @@ char role_of(const gems_call* c, int k) {
   return 0;
 }
 
+RowVariant refuse(const char* why) {
+  RowVariant v;
+  v.refused = why;
+  return v;
+}
+
 RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n) {
+  const gems_knobs k = gems_knobs_of(c->candidate);
+  constexpr const char* kIdle = "more threads than the row has packs";
+  constexpr const char* kNotKept = "the row doesn't fit its threads' registers";
   RowVariant v;
   const int nt = c->nout + c->nin, row_dim = c->it.ndim - 1;
   int widest = 1, bytes = 0, weight_bytes = 0, first = -1;
@@ -58,10 +77,14 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
     along = along < 0 ? -along : along;
     if (across < along && across > 0 && c->it.size[row_dim - 1] >= 8) {
       const int word_bytes = bytes < 4 ? 4 : bytes;
-      v.column_by = n > 512 || rows < 32 * latency_rows ? 32 : n > 128 ? 16 : 4;
+      if (k.tile > 4 || k.block || k.unroll > 2) return refuse("rows beside each other have 4 to 32 threads each");
+      v.column_by = k.tile ? 2 << k.tile : n > 512 || rows < 32 * latency_rows ? 32 : n > 128 ? 16 : 4;
+      if (n < v.column_by && k.tile > 1) return refuse(kIdle);
       if (n < v.column_by) v.column_by = 4;
       v.vpt = int(pow2_ceil(ceil_div(n < (1 << 20) ? n : (1 << 20), v.column_by)));
       if (v.vpt > 16 || v.vpt * word_bytes / 4 > 32) v.vpt = 0;  // with 32 strided addresses 64 registers spill
+      if (k.unroll == 2 && !v.vpt) return refuse(kNotKept);
+      if (k.unroll == 1) v.vpt = 0;
       v.full = v.vpt > 0 && n == int64_t(v.vpt) * v.column_by;
       v.max_block = kColumnWidth * v.column_by;
       return v;
@@ -77,21 +100,33 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
   }
   v.dense = unit_steps && row_dim <= 1 && rows <= kMaxGridX;
   const int64_t packs = n / v.vec;
-  if (packs <= 128) {  // several rows a block, no barrier
-    v.lanes = int(pow2_ceil(packs < 1 ? 1 : packs < 32 ? packs : 32));
+  const auto fits = [&](int64_t limit) {
+    return v.vpt <= 32 && int64_t(v.vpt) * v.vec * bytes / 4 <= limit && v.vpt * v.vec <= 64;
+  };
+  if (k.tile ? k.tile < 4 : packs <= 128) {  // several rows a block, no barrier
+    if (k.unroll == 1) return refuse("a row of a warp is kept in registers");
+    v.lanes = k.tile ? 4 << k.tile : int(pow2_ceil(packs < 1 ? 1 : packs < 32 ? packs : 32));
     v.vpt = int(pow2_ceil(ceil_div(packs < 1 ? 1 : packs, v.lanes)));
-    v.max_block = 128;
+    v.max_block = k.block ? 32 << k.block : 128;
     v.full = packs == v.vpt * v.lanes;
+    if (k.tile && v.lanes > pow2_ceil(packs)) return refuse(kIdle);
+    if (k.tile && !fits(64)) return refuse(kNotKept);
   } else {
+    if (k.block > 3) return refuse("a block has one row");
+    v.resident = k.block ? 512 + 512 * k.block : 0;
     // Few rows: as many threads as the row has packs, for latency. Many rows: 4 packs a thread (chosen by the bytes that
     // fit an SM at once: 256 threads of 48 registers hold 16 KB of bfloat16, five such blocks run on an SM).
-    v.vpt = rows > latency_rows ? 4 : 1;
-    while (packs > int64_t(v.vpt) * 1024) v.vpt *= 2;
+    const int most = k.tile ? 8 << k.tile : 1024;
+    v.vpt = rows > latency_rows && !k.tile ? 4 : 1;
+    while (packs > int64_t(v.vpt) * most) v.vpt *= 2;
     v.max_block = int(pow2_ceil(ceil_div(packs, v.vpt)));
+    if (k.tile && v.max_block < most) return refuse(kIdle);
     v.max_block = v.max_block < 128 ? 128 : v.max_block;
     const int limit = v.max_block < 1024 ? 64 : 36;                   // 1024 threads have 64 registers each
     const bool wide = c->compute == GEMS_F64 && v.max_block == 1024;  // exp in double spills there
-    if (wide || v.vpt > 32 || int64_t(v.vpt) * v.vec * bytes / 4 > limit || v.vpt * v.vec > 64) v.vpt = 0, v.max_block = 512;
+    const bool kept = !wide && fits(limit);
+    if (k.unroll > 1 && !kept) return refuse(kNotKept);
+    if (!kept || k.unroll == 1) v.vpt = 0, v.max_block = k.tile ? most : 512;
   }
   // Read behind the reduction, weights queue behind other blocks' rows. Read with the row, norms of 1 to 1024 rows of 4096 take
   // 2 to 14 % less (H100, chain in a graph), layer_norm of 4096 rows 3 %. Not beyond 48 registers of packs: that is layer_norm with
@@ -99,6 +134,8 @@ RowVariant choose(const gems_call* c, const Device& dev, int64_t rows, int64_t n
   // registers (layer_norm, blocks of 512: 74, then one fits where two did, 113 us instead of 96).
   const int64_t words = int64_t(v.vpt) * v.vec * (bytes + weight_bytes) / 4;
   v.early = v.vpt > 0 && weight_bytes > 0 && words <= (v.max_block < 1024 && c->compute != GEMS_F64 ? 48 : 36);
+  if (k.unroll == 3 && (!weight_bytes || words > 128)) return refuse("no weights, or too many to be kept with the row");
+  if (k.unroll > 1) v.early = k.unroll == 3;
   return v;
 }
 
@@ -106,7 +143,9 @@ KernelSource row_source(const gems_call* c, const TeamPlan& plan, const RowVaria
   std::string team = v.column_by
                          ? "gems::simt::ColumnTeam<" + std::to_string(kColumnWidth) + ", " + std::to_string(v.column_by) + ">"
                          : "gems::simt::Team<" + std::to_string(v.lanes) + (v.size ? ", " + std::to_string(v.size) : "") + ">";
-  std::string attributes = "__launch_bounds__(" + std::to_string(v.max_block) + (v.vpt ? ")" : ", 1)");
+  const int blocks = v.resident ? v.resident / v.max_block : v.vpt ? 0 : 1;
+  std::string attributes =
+      "__launch_bounds__(" + std::to_string(v.max_block) + (blocks ? ", " + std::to_string(blocks) : "") + ")";
   const std::string args =
       (v.dense ? "gems::simt::DenseRowArgs<" : "gems::simt::RowArgs<") + std::to_string(c->nout + c->nin) + ">";
   std::string body = std::string("gems::simt::row<op::") + c->op->name + ", " + (c->compute == GEMS_F64 ? "double" : "float") +
@@ -157,9 +196,10 @@ gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, Kern
   int64_t rows = 1, n = c->it.size[c->it.ndim - 1];
   for (int d = 0; d < c->it.ndim - 1; d++) rows *= c->it.size[d];
   RowVariant v = choose(c, dev, rows, n);
+  if (v.refused) return unsupported(v.refused);
   int64_t teams = 1;
   if (v.column_by) plan->block = v.max_block, teams = kColumnWidth;
-  else if (v.lanes) plan->block = 128, teams = 128 / v.lanes;
+  else if (v.lanes) plan->block = v.max_block, teams = v.max_block / v.lanes;
   else if (v.vpt) {
     plan->block = int(ceil_div(ceil_div(n / v.vec, v.vpt), 32) * 32);
     v.full = n / v.vec == int64_t(v.vpt) * plan->block;
@@ -180,6 +220,7 @@ gems_status plan_row(const gems_call* c, const Device& dev, TeamPlan* plan, Kern
   int64_t grid = ceil_div(rows, teams);
   plan->grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
   plan->key = team_key(c, v.flags(c->compute == GEMS_F64));
+  plan->key.w[2] = uint64_t(v.resident);  // no row operator has operands there
   if (source) *source = row_source(c, *plan, v);
   return GEMS_OK;
 }

@@ -4,6 +4,11 @@
 namespace gems::cuda {
 namespace {
 
+// Knobs.
+//   tile   threads of a row: 1, 2, 3: 8, 16, 32 of a warp; 4: a block; 5: one, its neighbours have the neighbouring rows
+//   block  1 to 4: 128, 256, 512, 1024 threads
+//   split  1: a row is one piece; 2, 3, 4: rows are cut into segments, until there are 1, 2, 4 blocks a multiprocessor
+
 enum Mode { kRows = 0, kTotals = 1, kSegments = 2, kColumns = 3, kScanOfTotals = 4 };
 
 struct ScanPlan {
@@ -35,10 +40,13 @@ gems_status plan_scan(const gems_call* c, const Device& dev, ScanPlan* p) {
 
   int64_t along = a->in_step < 0 ? -a->in_step : a->in_step, across = dim > 0 ? c->it.stride[1][dim - 1] : 0;
   across = across < 0 ? -across : across;
-  p->columns = dim > 0 && across > 0 && across < along && p->rows >= 4096;
+  const gems_knobs k = gems_knobs_of(c->candidate);
+  const int threads = k.block ? 64 << k.block : 0;
+  p->columns = k.tile ? k.tile == 5 : dim > 0 && across > 0 && across < along && p->rows >= 4096;
   if (p->columns) {
-    p->plan.block = p->max_block = 128;
-    int64_t grid = ceil_div(p->rows, 128);
+    if (k.split) return unsupported("one thread walks along a row");
+    p->plan.block = p->max_block = threads ? threads : 128;
+    int64_t grid = ceil_div(p->rows, p->plan.block);
     p->plan.grid_x = unsigned(grid < kMaxGridX ? grid : kMaxGridX);
     return GEMS_OK;
   }
@@ -48,15 +56,21 @@ gems_status plan_scan(const gems_call* c, const Device& dev, ScanPlan* p) {
       if (n % p->vec == 0 && packs_fit(c, 0, p->vec, dim) && packs_fit(c, 1, p->vec, dim)) break;
   }
   const int64_t packs = n / p->vec;
-  if (packs <= 256) {
-    p->lanes = int(pow2_ceil(packs < 32 ? packs : 32));
-    p->plan.block = p->max_block = 128;
+  if (k.tile ? k.tile < 4 : packs <= 256) {
+    p->lanes = k.tile ? 4 << k.tile : int(pow2_ceil(packs < 32 ? packs : 32));
+    if (p->lanes > pow2_ceil(packs)) return unsupported("more threads than the row has packs");
+    if (k.split > 1) return unsupported("a row of a warp isn't cut");
+    p->plan.block = p->max_block = threads ? threads : 128;
   } else {
-    p->plan.block = packs <= 1024 || p->rows >= 4 * dev.sm_count ? 256 : packs <= 4096 ? 512 : 1024;
+    p->plan.block = threads ? threads : packs <= 1024 || p->rows >= 4 * dev.sm_count ? 256 : packs <= 4096 ? 512 : 1024;
+    if ((k.tile || k.block) && packs * 2 <= p->plan.block) return unsupported("more threads than the row has packs");
     const int64_t step = int64_t(p->plan.block) * p->vec, longest = n / (4 * step);  // at least four steps a segment
-    p->splits = p->rows < dev.sm_count ? ceil_div(2 * dev.sm_count, p->rows) : 1;
+    p->splits = k.split == 1 ? 1
+                : k.split    ? ceil_div(int64_t(dev.sm_count) << (k.split - 2), p->rows)
+                             : (p->rows < dev.sm_count ? ceil_div(2 * dev.sm_count, p->rows) : 1);
     if (p->splits > longest) p->splits = longest;
     if (p->splits < 2) p->splits = 1;
+    if (p->splits == 1 && k.split > 1) return unsupported("nothing to cut");
     a->chunk = ceil_div(ceil_div(n, p->splits), step) * step;
     p->splits = ceil_div(n, a->chunk);
     a->splits = int(p->splits);

@@ -20,6 +20,8 @@ bool handle_embedding(Row&, torch::jit::Stack&);
 bool handle_embedding_backward(Row&, torch::jit::Stack&);
 bool handle_tri(Row&, torch::jit::Stack&);
 bool handle_arange(Row&, torch::jit::Stack&);
+bool handle_rand(Row&, torch::jit::Stack&);    // rand, randn, randint
+bool handle_random(Row&, torch::jit::Stack&);  // uniform_, normal_, ...
 bool handle_copy_(Row&, torch::jit::Stack&);
 bool handle_to_copy(Row&, torch::jit::Stack&);
 bool handle_clone(Row&, torch::jit::Stack&);

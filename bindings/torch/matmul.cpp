@@ -209,6 +209,9 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
       {"triu", handle_tri},
       {"triu_", handle_tri},
       {"arange", handle_arange},
+      {"rand", handle_rand},
+      {"randn", handle_rand},
+      {"randint", handle_rand},
       {"copy_", handle_copy_},
       {"_to_copy", handle_to_copy},
       {"clone", handle_clone},
@@ -228,6 +231,7 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     case family::fused: return handle_pointwise;
     case family::reduce: return handle_reduce;
     case family::scan: return handle_cumsum;
+    case family::random: return handle_random;
     case family::matmul: return handle_matmul;
     default: return nullptr;
   }

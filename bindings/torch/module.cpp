@@ -13,6 +13,7 @@
 #include "bindings/torch/python.h"
 #include "bindings/torch/registration.h"
 #include "bindings/torch/row.h"
+#include "bindings/torch/target_module.h"
 #include "bindings/torch/tune_module.h"
 #include "core/backend.h"
 
@@ -24,11 +25,10 @@ PyObject* g_recorder = nullptr;
 PyObject* py_table(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {
     PyObject* list = PyList_New(0);
-    static const char* const families[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
     for (const Row* r : rows()) {
       const std::string key = r->ns == "aten" ? r->key : r->ns + "::" + r->key;
       PyObject* t =
-          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), families[r->op->family], r->op->doc);
+          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), family_name(op_family(r->op)), r->op->doc);
       PyList_Append(list, t);
       Py_DECREF(t);
     }
@@ -271,7 +271,8 @@ PyModuleDef kModule = {
 PyMODINIT_FUNC PyInit__C() {
   PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
   for (PyMethodDef* methods :
-       {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::choice_methods()})
+       {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::choice_methods(),
+        gems::torch_binding::target_methods()})
     if (module && PyModule_AddFunctions(module, methods) < 0) Py_CLEAR(module);
   return module;
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <mutex>
 
+#include "bindings/torch/phantoms.h"
 #include "bindings/torch/row.h"
 #include "bindings/torch/tensors.h"
 #include "bindings/torch/unboxed.h"
@@ -46,10 +47,18 @@ void run_native(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& s
   turn.done();
 }
 
+// Our kernel or none: what runs natively while its kernel is compiled has to wait for it here.
+bool serve(Row& r, int device, torch::jit::Stack& st) {
+  if (r.handler(r, st)) return true;
+  if (C10_LIKELY(r.native[device] != nullptr)) return false;
+  OnlyKernel scope;
+  return r.handler(r, st);
+}
+
 void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
   Counters& c = r.counters[device];
   const int64_t t0 = now_ns();
-  if (r.handler(r, st)) {
+  if (serve(r, device, st)) {
     c.own.fetch_add(1, std::memory_order_relaxed);
     c.own_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
     if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r.index);
@@ -120,7 +129,7 @@ std::vector<uint8_t>& registered() {
 }
 std::mutex g_mutex;
 
-bool has_device(int device) { return device == kOnCpu || backend_for(GEMS_CUDA) != nullptr; }
+bool has_device(int device) { return device == kOnCpu || phantoms() || backend_for(GEMS_CUDA) != nullptr; }
 
 void capture_native(Row& r, int device) {
   if (r.ns != "aten") return;  // custom operators have no kernel but ours
@@ -145,7 +154,7 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
   if (r.active.load(std::memory_order_relaxed)) {
     if (C10_UNLIKELY(observed())) return run_observed(r, device, ks, st);
     Counters& c = r.counters[device];
-    if (r.handler(r, st)) {
+    if (serve(r, device, st)) {
       c.own.fetch_add(1, std::memory_order_relaxed);
       return;
     }
@@ -157,7 +166,9 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
 
 void register_rows(const std::vector<uint8_t>& wanted) {
   std::lock_guard<std::mutex> lock(g_mutex);
-  if (registered() == wanted) return;
+  static bool was_phantom = false;
+  if (registered() == wanted && was_phantom == phantoms()) return;
+  was_phantom = phantoms();
   Libraries& libs = libraries();
   for (int d = 0; d < kDevices; d++) {
     libs.backend[d].reset();  // the native kernels are back
@@ -178,7 +189,8 @@ void register_rows(const std::vector<uint8_t>& wanted) {
     for (size_t i = 0; i < all.size(); i++) {
       Row* r = all[i];
       if (!wanted[i] || r->ns != "aten") continue;
-      if (!r->native[d]) continue;  // torch has no such operator on this device: calls keep its own error
+      // torch has no such operator on this device: calls keep its own error. A build without CUDA still plans for one.
+      if (!r->native[d] && !(d == kOnCuda && phantoms())) continue;
       Kept& k = kept()[i];
       if (!k.backend[d].isValid()) k.backend[d] = c10::BoxedKernel::makeFromFunctor(std::make_unique<Entry>(r, d));
       if (!register_unboxed(*libs.backend[d], *r, d))

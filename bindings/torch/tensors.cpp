@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bindings/torch/allocator.h"
+#include "bindings/torch/phantoms.h"
 #include "core/backend.h"
 #include "core/plan/iter.h"
 
@@ -100,7 +101,7 @@ c10::Device with_index(c10::Device d) {
 }
 
 void* current_stream(int device_type, int device_index) {
-  if (device_type != GEMS_CUDA) return nullptr;
+  if (device_type != GEMS_CUDA || phantoms()) return nullptr;
   // A C function of libtorch_cuda, which Python loads without making its symbols global: asked for by file name, not linked, so that
   // one binary serves torch builds with and without CUDA.
   using StreamFn = int (*)(int32_t, void**);
@@ -117,7 +118,7 @@ void* current_stream(int device_type, int device_index) {
 }
 
 DeviceScope::DeviceScope(int device_type, int index) {
-  if (device_type != GEMS_CUDA) return;
+  if (device_type != GEMS_CUDA || phantoms()) return;
   static const auto* impl = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
   static const bool several = impl->deviceCount() > 1;
   if (!several) return;

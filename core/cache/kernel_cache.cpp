@@ -1,9 +1,11 @@
 #include "core/cache/kernel_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -57,6 +59,12 @@ int64_t number(const char* name, int64_t otherwise) {
   return otherwise;
 }
 
+// Not a member: it is named at import, when a program may not have made its settings yet.
+std::string& library_packs() {
+  static auto* s = new std::string;
+  return *s;
+}
+
 class Cache {
  public:
   Counters n;
@@ -101,22 +109,22 @@ class Cache {
     std::lock_guard<std::mutex> guard(lock_);
     for (const auto& p : packs_)
       if (p->base() == pack->base()) return "";
+    if (const Directory d = pack->open(false, &why))
+      for (const std::string& m : makers_in(d->get()))
+        if (std::find(makers_.begin(), makers_.end(), m) == makers_.end()) makers_.push_back(m);
     packs_.push_back(std::move(pack));
     return "";
   }
-  void library_packs(const std::string& dir) {
+  const char* maker(int i) {
+    packs();
     std::lock_guard<std::mutex> guard(lock_);
-    library_ = dir;
+    return i >= 0 && i < static_cast<int>(makers_.size()) ? makers_[static_cast<size_t>(i)].c_str() : nullptr;
   }
   std::vector<std::shared_ptr<Folder>> packs() {
     std::call_once(listed_, [&] {
       for (const std::string& dir : named_packs_)
         if (std::string why = add_pack(dir, false); !why.empty()) log_once(2, "pack of GEMS_PACK_DIRS isn't used: " + why);
-      std::string library;
-      {
-        std::lock_guard<std::mutex> guard(lock_);
-        library = library_;
-      }
+      std::string library = library_packs();
       if (library.empty()) return;
       library += '/';
       for (const std::string& name : subfolders(library)) add_pack(library + name, true);
@@ -151,9 +159,9 @@ class Cache {
   int64_t limit_;
   int wait_ms_;
   std::vector<std::string> named_packs_;
-  std::mutex lock_;  // guards packs_ and library_
+  std::mutex lock_;                 // guards packs_ and makers_
+  std::deque<std::string> makers_;  // only grows: callers keep pointers
   std::vector<std::shared_ptr<Folder>> packs_;
-  std::string library_;
   std::once_flag listed_;
   Meter meter_;
 };
@@ -283,11 +291,16 @@ void cache_end(const char* key) {
     }
 }
 
+void cache_made_by(const char* maker) {
+  if (const Directory d = cache().user(false)) note_maker(d->get(), maker);
+}
+const char* pack_maker(int i) { return cache().maker(i); }
+
 std::string cache_add_pack(const std::string& dir) {
   cache().packs();  // those of the environment come first
   return cache().add_pack(dir, false);
 }
-void cache_packs_of_library(const std::string& dir) { cache().library_packs(dir); }
+void cache_packs_of_library(const std::string& dir) { library_packs() = dir; }
 
 CacheStats cache_stats() {
   const Counters& n = cache().n;

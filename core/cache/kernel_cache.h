@@ -19,6 +19,11 @@ GEMS_API void cache_store(const char* key, const void* data, size_t size);
 GEMS_API int cache_begin(const char* key);
 GEMS_API void cache_end(const char* key);
 
+// Notes in the user's folder that entries were stored for this compiler and architecture ("nvrtc-13.5-sm_90a").
+GEMS_API void cache_made_by(const char* maker);
+// The i-th such note of all packs; nullptr beyond the last.
+GEMS_API const char* pack_maker(int i);
+
 // A folder of entries, or one with a subfolder "kernels" of them; only read. "" or why it isn't used.
 GEMS_API std::string cache_add_pack(const std::string& dir);
 // Every folder in `dir` is a pack that came with the library. Nothing is read before the first load.

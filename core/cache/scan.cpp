@@ -60,6 +60,28 @@ Scan scan_folder(int folder, bool clean) {
   return r;
 }
 
+namespace {
+constexpr char kMaker[] = "made-by-";
+bool is_maker(const std::string& s) {
+  return !s.empty() && s.size() < 64 && s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") == s.npos;
+}
+}  // namespace
+
+std::vector<std::string> makers_in(int folder) {
+  std::vector<std::string> r;
+  for_each_name(folder, [&](const char* name) {
+    if (std::strncmp(name, kMaker, sizeof kMaker - 1) == 0 && is_maker(name + sizeof kMaker - 1))
+      r.emplace_back(name + sizeof kMaker - 1);
+  });
+  std::sort(r.begin(), r.end());
+  return r;
+}
+bool note_maker(int folder, const std::string& maker) {
+  if (!is_maker(maker)) return false;
+  const Descriptor fd(openat(folder, (kMaker + maker).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  return static_cast<bool>(fd);
+}
+
 std::vector<std::string> folders_in(int folder) {
   std::vector<std::string> r;
   for_each_name(folder, [&](const char* name) {

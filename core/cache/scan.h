@@ -19,6 +19,10 @@ struct Scan {
 // `clean`: removes what dead processes left.
 Scan scan_folder(int folder, bool clean);
 
+// What its entries were made by: notes are empty files, which can't be torn and need no lock.
+std::vector<std::string> makers_in(int folder);
+bool note_maker(int folder, const std::string& maker);
+
 // Names of the directories in it.
 std::vector<std::string> folders_in(int folder);
 

@@ -18,6 +18,7 @@ namespace gems {
 namespace {
 
 constexpr size_t kMostBuckets = 4096;
+constexpr int kMostVariants = 8;            // each may cost a compilation; backends list those with one knob turned first
 constexpr int kMostMisses = 8;              // 50 ms, 100 ms, ... 6.4 s: no kernel compiles longer
 constexpr int64_t kFirstRest = 50'000'000;  // ns
 constexpr double kHopeless = 2;             // a candidate all of whose times are worse than this many times the best one's worst
@@ -35,7 +36,7 @@ struct Candidate {
 }  // namespace
 
 struct OnlineBucket {
-  enum class Phase : uint8_t { counting, measuring, decided };
+  enum class Phase : uint8_t { counting, listing, measuring, decided };
   const gems_op_info* op;
   uint64_t hash;
   std::string text{};
@@ -86,6 +87,10 @@ int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Not the copy kernel, which several operators share (it has no ATen name): each has another native one. Custom operators have none.
+// And who draws random numbers is not a matter of time.
+bool measurable(const gems_op_info* op) { return op->aten[0] && !op->schema[0] && op_family(op) != family::random; }
+
 // Families in which every result is computed by one thread from its own operands: no variant can change a number.
 bool order_free(const gems_op_info* op) {
   const family f = op_family(op);
@@ -100,26 +105,16 @@ void decide(State& s, Bucket& k, int16_t winner) {
   s.choices.push_back({k.op->name, k.hash, winner});
 }
 
-void admit(State& s, Bucket& k, const gems_call& call, const gems_backend* b) {
-  const bool compiles = b->jit_mode != nullptr, waits = compiles && b->jit_mode(-1) == GEMS_JIT_SYNC;
-  // What would be compiled inside a call isn't tried there: the heuristic's choice stays.
-  if (waits && !k.ours) {
-    if (k.calls >= 64 * s.options.calls) decide(s, k, kCandidateAuto);
-    return;
-  }
-  k.candidates = {{kCandidateNative}, {kCandidateOwn}};
+// What the bucket is measured for. Without a lock: the backend plans every variant, 10 to 100 us.
+std::vector<Candidate> candidates_of(const gems_call& call, const gems_backend* b, bool waits) {
+  std::vector<Candidate> all{{kCandidateNative}, {kCandidateOwn}};
   if (order_free(call.op)) {
-    constexpr int kMost = 64;
-    int16_t variants[kMost];
-    const int n = b->variants && !waits ? b->variants(&call, variants, kMost) : 0;
-    for (int i = 0; i < n; i++) k.candidates.push_back({variants[i]});
-    if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) k.candidates.push_back({kCandidateSerial});
+    int16_t variants[kMostVariants];
+    const int n = b->variants && !waits ? b->variants(&call, variants, kMostVariants) : 0;
+    for (int i = 0; i < n; i++) all.push_back({variants[i]});
+    if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) all.push_back({kCandidateSerial});
   }
-  for (Candidate& c : k.candidates) c.us.reserve(2 * static_cast<size_t>(s.options.samples) + 1);
-  k.text = bucket_text(call);
-  k.device_type = call.t[0].device_type;
-  k.phase = Phase::measuring;
-  s.count.measuring++;
+  return all;
 }
 
 // The one with the fewest calls, by chance among equals: calls may alternate too.
@@ -256,8 +251,7 @@ void online_environment(int device_type, const TuneEnv& env) {
 }
 
 int16_t online_begin(const gems_call& call, const gems_backend* b, OnlineSample& o) {
-  // Operators without an ATen name of their own: custom ones have no native kernel; several share the copy kernel, and each has another.
-  if (!g_on.load(std::memory_order_relaxed) || t_paused || !b || !call.op->aten[0] || in_forked_child()) return kCandidateAuto;
+  if (!g_on.load(std::memory_order_relaxed) || t_paused || !b || !measurable(call.op) || in_forked_child()) return kCandidateAuto;
   const uint64_t hash = bucket_hash(call), at = hash ^ (static_cast<uint64_t>(call.op->id) + 1) * 0x9e3779b97f4a7c15ull;
   if (t_parked.bucket) {
     // Asked a second time on the way to the native kernel: the same answer, the same sample.
@@ -265,10 +259,11 @@ int16_t online_begin(const gems_call& call, const gems_backend* b, OnlineSample&
     abandon_parked();
   }
   State& s = state();
+  const bool waits = b->jit_mode && b->jit_mode(-1) == GEMS_JIT_SYNC;
   bool admitted = false, decided = false;
   int16_t id;
   {
-    std::lock_guard<std::mutex> guard(s.lock);
+    std::unique_lock<std::mutex> guard(s.lock);
     const auto found = s.buckets.find(at);
     if (found == s.buckets.end() && s.buckets.size() >= kMostBuckets) return kCandidateAuto;
     std::unique_ptr<Bucket>& slot = found == s.buckets.end() ? s.buckets[at] : found->second;
@@ -279,9 +274,24 @@ int16_t online_begin(const gems_call& call, const gems_backend* b, OnlineSample&
     Bucket& k = *slot;
     k.calls++;
     if (k.phase == Phase::counting && k.calls > s.options.calls) {
-      admit(s, k, call, b);
-      admitted = k.phase == Phase::measuring;
-      decided = k.phase == Phase::decided;
+      // What would be compiled inside a call isn't tried there: the heuristic's choice stays.
+      admitted = !waits || k.ours;
+      decided = !admitted && k.calls > 64 * s.options.calls;
+      if (decided) decide(s, k, kCandidateAuto);
+      if (admitted) {
+        k.phase = Phase::listing;
+        guard.unlock();
+        std::vector<Candidate> all = candidates_of(call, b, waits);
+        std::string text = bucket_text(call);
+        guard.lock();
+        if (k.phase == Phase::listing) {  // else tuning has started afresh meanwhile
+          k.candidates = std::move(all);
+          k.text = std::move(text);
+          k.device_type = call.t[0].device_type;
+          k.phase = Phase::measuring;
+          s.count.measuring++;
+        }
+      }
     } else if (k.phase == Phase::decided && k.calls % 64 == 0) {  // set_choices() has taken it away
       s.choices.push_back({k.op->name, k.hash, k.winner});
       decided = true;

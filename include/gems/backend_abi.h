@@ -13,10 +13,11 @@
 extern "C" {
 #endif
 
-#define GEMS_ABI_VERSION 3
+#define GEMS_ABI_VERSION 4
 #define GEMS_MAX_OPERANDS 10 /* outputs and inputs of one call */
 #define GEMS_MAX_DIMS 12     /* of an iteration space after collapsing; more: unsupported */
 #define GEMS_MAX_PARS 8
+#define GEMS_PLANNED_DEVICE 127 /* device_index of tensors without memory: gems_backend::target */
 
 /* One operator as the registry holds it; `id` is its index there. Strings are static. */
 typedef struct gems_op_info {
@@ -83,6 +84,8 @@ static inline gems_knobs gems_knobs_of(int16_t candidate) {
   }
   return k;
 }
+/* Does the candidate name our kernel, where the backend's heuristic would leave the call to the native one too? */
+static inline int gems_own(int16_t candidate) { return candidate == 2 || (candidate & GEMS_VARIANT) != 0; }
 
 /* What the core (and through it the framework) lends to a backend. */
 typedef struct gems_host {
@@ -105,7 +108,21 @@ typedef struct gems_host {
    * begin 1: compile, store, end. 0: another process has stored it meanwhile: load it (no end). Waits for it a bounded time. */
   int (*cache_begin)(const char* key);
   void (*cache_end)(const char* key);
+  /* Compiler and architecture ("nvrtc-13.5-sm_90a") are part of a key. cache_made_by() notes in the folder what its entries were stored
+   * for; pack_maker(i) is the i-th note of the read-only packs, NULL beyond the last: other keys under which a pack may hold a kernel. */
+  void (*cache_made_by)(const char* maker);
+  const char* (*pack_maker)(int i);
+  /* Has the call of this thread no other kernel (an operator of our own)? Then it waits for its compilation in GEMS_JIT=async too. */
+  int (*only_kernel)(void);
 } gems_host;
+
+/* A kernel that a target needs (gems_backend::target). */
+typedef struct gems_planned {
+  const char *kernel, *key; /* "add"; its key in the kernel cache */
+  const char* error;        /* NULL: compiled, or taken from the cache */
+  int state; /* 0: a call asks for it (each time, on its thread); then once, on any: 1 from the cache, 2 compiled, 3 failed */
+  double seconds;
+} gems_planned;
 
 typedef struct gems_backend {
   uint32_t abi_version;
@@ -137,10 +154,15 @@ typedef struct gems_backend {
    * them, 0 not there yet (ask again), -1 lost. Without an end it only takes the begin back. From any thread. */
   void* (*mark)(const gems_call* call);
   int (*elapsed)(void* begin, void* end, double* microseconds);
+  /* (optional) packs for machines that aren't here: until target(NULL, ..), run() of this thread plans calls on GEMS_PLANNED_DEVICE
+   * for a device of architecture `arch` ("sm_90a") and launches nothing; threads compile what they need into the kernel cache
+   * (jit_pending counts it). An architecture comes in several models, whose sizes may lead to other kernels: returns how many there
+   * are, 0 with last_error() if arch is unknown; `model` < that is planned for. `report` outlives the process. */
+  int (*target)(const char* arch, int model, void (*report)(const gems_planned*));
 } gems_backend;
 
 /* What a call does whose kernel isn't compiled: OFF takes it from the cache or runs natively, SYNC
- * (default) compiles in the call, ASYNC runs natively while a thread compiles. */
+ * compiles in the call, ASYNC (default) runs natively while a thread compiles. */
 enum { GEMS_JIT_OFF = 0, GEMS_JIT_SYNC = 1, GEMS_JIT_ASYNC = 2 };
 
 typedef const gems_backend* (*gems_backend_entry_fn)(const gems_host* host);

@@ -61,6 +61,19 @@ enum { GEMS_SCAN_INNER, GEMS_SCAN_OUTER, GEMS_SCAN_TOTAL, GEMS_SCAN_CARRY };
 typedef void (*gems_scan_fn)(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n,
                              void* carry);
 
+// random: values of n elements from words of the generator (kernels/simd/random.h), in the compute type. UNIFORM in float takes a word an
+// element, in double two; NORMAL (n a multiple of 16) as many; PAIRS (n even) two words each; BITS: the I32 cell a word, the I64 cell two.
+enum { GEMS_RANDOM_UNIFORM, GEMS_RANDOM_NORMAL, GEMS_RANDOM_PAIRS, GEMS_RANDOM_BITS };
+typedef void (*gems_random_fn)(const uint32_t* words, void* out, size_t n, const gems_scalar* par);
+
+// kernels/simd/units/generator.cpp. twist: y[i + 624], i < n, of mt19937's recurrence from the 624 words in front. temper: its output
+// function. philox: n words (a multiple of 64) of the stream (seed, sequence 0) from block `counter` on.
+typedef struct gems_generator_table {
+  void (*twist)(uint32_t* y, size_t n);
+  void (*temper)(const uint32_t* y, uint32_t* out, size_t n);
+  void (*philox)(uint64_t seed, uint64_t counter, uint32_t* out, size_t n);
+} gems_generator_table;
+
 // kernels/simd/units/accumulate.cpp: acc[i] += x[i] on dense blocks.
 typedef struct gems_accumulate_table {
   void (*f32)(float* acc, const float* x, size_t n);

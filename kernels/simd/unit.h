@@ -9,6 +9,7 @@ constexpr bool declares(const char* types, char c) {
 }
 
 #include "kernels/simd/pointwise.h"
+#include "kernels/simd/random.h"
 #include "kernels/simd/reduce.h"
 #include "kernels/simd/row.h"
 #include "kernels/simd/scan.h"
@@ -19,6 +20,7 @@ template <class F> constexpr gems_cpu_cells cells_of() {
   else if constexpr (f == gems::family::reduce) return reduce_cells<F>();
   else if constexpr (f == gems::family::row) return row_cells<F>();
   else if constexpr (f == gems::family::scan) return scan_cells<F>();
+  else if constexpr (f == gems::family::random) return random_cells<F>();
   else return gems_cpu_cells{};  // families whose kernels don't depend on the operator's functor
 }
 

@@ -1,8 +1,8 @@
 """Run-time compilation as the program sees it. ``GEMS_JIT`` says what a call does whose kernel isn't compiled yet:
 
-* ``async``: it runs natively while a thread compiles; later calls take the kernel. Results may then move by rounding
-  in the middle of a run.
-* ``sync`` (default): it compiles first (50 to 100 ms once a kernel), so results are the same from the first call on.
+* ``async`` (default): it runs natively while a thread compiles; later calls take the kernel. Results may then move by rounding
+  in the middle of a run. Calls that have no native kernel (``flag_gems.silu_and_mul`` and others of our own) wait for theirs.
+* ``sync``: it compiles first (50 to 100 ms once a kernel), so results are the same from the first call on.
 * ``off``: it takes what the cache or a pack holds, and runs natively otherwise.
 """
 

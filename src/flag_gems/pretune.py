@@ -6,22 +6,26 @@ The folder: ``records.jsonl`` (what was measured), ``kernels/`` (compiled), ``ma
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from . import _tuning, jit, shapes, tune
+from . import _tuning, cost_model, jit, shapes, tune
 from ._api import gems
 from ._native import native
 from ._version import __version__
+from .progress import Progress
+from .race import race
 
 RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
 FORMAT = 1
@@ -40,6 +44,7 @@ class Measured(NamedTuple):
     times: dict[str, tuple[float, float]]  # candidate -> median in us, spread
     rounds: int
     note: str  # why it isn't decided
+    candidates: int = 0  # how many there are; a cost model chose those measured
 
     @property
     def decided(self) -> bool:
@@ -48,6 +53,11 @@ class Measured(NamedTuple):
     @property
     def winner(self) -> str:
         return best({name: us for name, (us, _) in self.times.items()})
+
+    def describe(self) -> str:
+        shown = {"native", "own", "own-serial", self.winner}
+        times = ", ".join(f"{name} {us:.1f} us" for name, (us, _) in self.times.items() if name in shown)
+        return f"{times}: {self.winner}" + (f" ({len(self.times)} of {self.candidates} measured)" if self.candidates > 3 else "")
 
 
 def best(times: dict[str, float]) -> str:
@@ -108,6 +118,8 @@ class _Timer:
             n = max(2, min(64, COLD // max(1, _bytes(args))))
         self._sets = [args] + [tuple(_clone(a) for a in args) for _ in range(n - 1)]
         self._graphs: dict[str, torch.cuda.CUDAGraph] = {}
+        # One pool for all: outputs are dropped at once, and a graph's own pool would keep an output a candidate.
+        self._pool = torch.cuda.graph_pool_handle() if self._cuda else None
         self._loops: dict[str, int] = {}
 
     def _run(self, candidate: str) -> None:
@@ -129,7 +141,7 @@ class _Timer:
                 torch.cuda.current_stream().wait_stream(side)
                 torch.cuda.synchronize()
                 graph = self._graphs[candidate] = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
+                with torch.cuda.graph(graph, pool=self._pool):
                     self._run(candidate)
                 graph.replay()
             begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -149,8 +161,34 @@ class _Timer:
         return (time.perf_counter() - t) / loops
 
 
-def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: int = 15, seconds: float = 1.0) -> Measured:
-    """Compiles what the entry needs and times our kernel and the native one for it, in turns, ``seconds`` long at most."""
+def _right(candidate: str, call: Callable, args: tuple, kwargs: dict, reference) -> bool:
+    """Does the candidate run at all, and are its numbers the native ones?"""
+    c, fresh = native(), tuple(_clone(a) for a in args)  # operators may write their arguments
+    before = c.call_count()
+    c.tune_force(candidate)
+    try:
+        got = call(*fresh, **kwargs)
+    finally:
+        c.tune_force("auto")
+    if c.call_count() == before:
+        return False
+    if not _close(got, reference):
+        warnings.warn(f"flag_gems: numbers of {candidate} differ from the native ones: not measured, please report", stacklevel=3)
+        return False
+    return True
+
+
+def measure(
+    entry: shapes.ShapeEntry,
+    device: str,
+    dtype: torch.dtype,
+    rounds: int = 15,
+    seconds: float = 1.0,
+    model: cost_model.CostModel | None = None,
+    halve: bool = True,
+) -> Measured:
+    """Compiles what the entry needs and times our kernels and the native one for it, in turns, ``seconds`` long at most.
+    ``model``: says which ones (None: all); ``halve``: slow ones leave before the end."""
 
     def undecided(note: str) -> Measured:
         return Measured(entry, "", "", {}, 0, note)
@@ -183,18 +221,12 @@ def measure(entry: shapes.ShapeEntry, device: str, dtype: torch.dtype, rounds: i
             c.tune_force("auto")
         if not _close(own, reference):
             return undecided("our numbers differ from the native ones: not tuned, please report")
-        timer = _Timer(call, args, kwargs, device)
-        times: dict[str, list[float]] = {name: [] for name in ("native", *names)}
-        end = time.perf_counter() + seconds
-        for i in range(rounds + 1):
-            for name, taken in times.items():
-                t = timer.seconds(name)
-                if i:  # the first round warms up
-                    taken.append(t)
-            if i >= 3 and time.perf_counter() > end:
-                break
+        names = ["native", *names]
+        chosen = model.worth_measuring(op, bucket, names, environment(device).device) if model else names
+        chosen = [n for n in chosen if n in ("native", "own") or _right(n, call, args, kwargs, reference)]
+        times = race(_Timer(call, args, kwargs, device).seconds, chosen, rounds, seconds, halve)
     found = {name: (statistics.median(v) * 1e6, _spread(v)) for name, v in times.items()}
-    return Measured(entry, op, bucket, found, min(map(len, times.values())), "")
+    return Measured(entry, op, bucket, found, min(map(len, times.values())), "", len(names))
 
 
 def records_of(results: Iterable[Measured], env: tune.TuneEnv) -> list[tune.TuneRecord]:
@@ -256,12 +288,20 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_manifest(folder: Path, env: tune.TuneEnv, entries: int, seconds: float) -> None:
+def write_manifest(folder: Path, env: tune.TuneEnv | None, entries: int, seconds: float) -> None:
+    """``env``: of the records; None: nothing was measured now, and what the folder says already stays."""
+    from .packs import makers
+
+    measured = env._asdict() if env else None
+    if env is None:
+        with contextlib.suppress(OSError, ValueError):
+            measured = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("environment")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
     data = {
         "format": FORMAT,
         "library": __version__,
-        "environment": env._asdict(),
+        "environment": measured,
+        "kernels": makers(folder),  # compiler and architecture
         "entries": entries,
         "seconds": round(seconds, 1),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -310,9 +350,12 @@ def pretune(
     dtype: torch.dtype = torch.float32,
     budget: float | None = None,
     say: Callable[[str], None] = print,
+    done: Callable[[int], None] = lambda n: None,
+    exhaustive: bool = False,
 ) -> list[Measured]:
     """Measures each entry and writes the folder. A second run goes on where an interrupted one stopped: what the folder's records
-    decide already isn't measured again. ``budget``: seconds; what doesn't fit is left out and said."""
+    decide already isn't measured again. ``budget``: seconds; what doesn't fit is left out and said. ``exhaustive``: all
+    candidates of each call are measured, not only those that the cost model, which learns as it goes, finds promising."""
     root = Path(output)
     root.mkdir(parents=True, exist_ok=True)
     env = environment(device)
@@ -323,8 +366,10 @@ def pretune(
     store = tune.Store("")  # memory; the file is written after each entry
     if done_file.exists():
         store.put(tune.read_file(done_file).records)
+    model, fresh = (None if exhaustive else cost_model.default().extended(store.all())), []
     per_entry = min(1.0, (budget or 60.0) / max(1, len(entries)) / 2)
     for i, entry in enumerate(entries):
+        done(i)
         spent = time.perf_counter() - begin
         if budget is not None and i and spent + spent / i > budget:
             say(f"budget of {budget:.0f} s: {len(entries) - i} entries are left out; run again to go on with them")
@@ -334,13 +379,15 @@ def pretune(
         if bucket in known:
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: known from an earlier run")
             continue
-        m = measure(entry, device, dtype, seconds=per_entry)
+        if model and len(fresh) >= max(cost_model.LEAST_CALLS, len(model.calls) // 4):  # growing trees takes its time
+            model, fresh = model.extended(records_of(fresh, env)), []
+        m = measure(entry, device, dtype, seconds=per_entry, model=model)
         results.append(m)
         if m.decided:
+            fresh.append(m)
             store.put(records_of([m], env))
             tune.export(store, done_file)
-            times = ", ".join(f"{name} {us:.1f} us" for name, (us, _) in m.times.items())
-            say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {times}: {m.winner}{left}")
+            say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {m.describe()}{left}")
         else:
             say(f"[{i + 1}/{len(entries)}] {entry.describe()}: {m.note}{left}")
     if not done_file.exists():
@@ -392,10 +439,8 @@ def prewarm(
                 call(*args, **kwargs)
         begin, left = time.perf_counter(), jit.pending()
         total = left
-        while left and time.perf_counter() - begin < timeout:
-            if sys.stderr.isatty():
-                print(f"\rflag_gems: compiling kernels, {total - left} of {total}", end="", file=sys.stderr, flush=True)
-            left = jit.wait(0.2)
-        if total and sys.stderr.isatty():
-            print(file=sys.stderr)
+        with Progress("compiling kernels", total, lines=False, file=sys.stderr) as progress:
+            while left and time.perf_counter() - begin < timeout:
+                progress.at(total - left)
+                left = jit.wait(0.2)
     return left

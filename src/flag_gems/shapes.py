@@ -11,12 +11,14 @@ shapes:
     dtype: float16                 # of the tensors that don't name one (default: the file's, else the caller's)
     repeat: 12                     # how often a run makes this call; weighs the report
 dtype: bfloat16
+model: {command: "python my_model.py --tokens 4"}   # or {import: "my_module:run"}: the calls of a real run follow
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -83,19 +85,19 @@ def _argument(a, where: str):
     return a
 
 
-def parse(text: str, name: str = "shapes") -> list[ShapeEntry]:
-    """The entries of a YAML text; ShapeFileError says where it is wrong."""
+def parse(text: str, name: str = "shapes", folder: str | os.PathLike = ".") -> list[ShapeEntry]:
+    """The entries of a YAML text, `model:` in it run from ``folder``; ShapeFileError says where it is wrong."""
     import yaml
 
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as e:
         raise ShapeFileError(f"{name}: {e}") from e
-    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
-        raise ShapeFileError(f"{name}: a list `shapes:` is missing at the top")
+    if not isinstance(data, dict) or not isinstance(data.get("shapes", [] if "model" in data else None), list):
+        raise ShapeFileError(f"{name}: a list `shapes:` is missing at the top (or a program: `model:`)")
     common = _dtype(data["dtype"], name) if "dtype" in data else None
     entries = []
-    for i, e in enumerate(data["shapes"]):
+    for i, e in enumerate(data.get("shapes", ())):
         where = f"{name}: entry {i + 1}"
         if not isinstance(e, dict) or not isinstance(e.get("op"), str) or not isinstance(e.get("args"), list):
             raise ShapeFileError(f"{where}: needs `op` (a name) and `args` (a list)")
@@ -112,7 +114,39 @@ def parse(text: str, name: str = "shapes") -> list[ShapeEntry]:
                 int(e.get("repeat", 1)),
             )
         )
+    if "model" in data:
+        entries += _recorded(data["model"], folder, f"{name}: model")
     return entries
+
+
+def _recorded(model, folder: str | os.PathLike, where: str) -> list[ShapeEntry]:
+    """The calls of a real run, {command: python my_model.py} or {import: my_module:function}, from the shape file's folder."""
+    import subprocess
+    import sys
+    import tempfile
+
+    if not isinstance(model, dict) or len(model) != 1 or set(model) - {"command", "import"}:
+        raise ShapeFileError(f"{where}: {{command: python my_model.py}} or {{import: my_module:function}}")
+    kind, text = next(iter(model.items()))
+    command = shlex.split(str(text))
+    if kind == "import":
+        module, _, function = str(text).partition(":")
+        if not module or not function.isidentifier():
+            raise ShapeFileError(f"{where}: `import` is module:function, got {text!r}")
+        command = ["-c", f"import importlib; importlib.import_module({module!r}).{function}()"]
+    with tempfile.TemporaryDirectory() as t:
+        out = os.path.join(t, "recorded.yaml")
+        # A process of its own: what the program changes, or its exit, isn't ours. It compiles nothing for us.
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        env["PYTHONPATH"] += os.pathsep + here
+        env.pop("GEMS_CACHE_DIR", None)
+        run = [sys.executable, "-m", "flag_gems", "record-shapes", "--output", out, "--", *command]
+        done = subprocess.run(run, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if done.returncode or not os.path.exists(out):
+            last = "\n".join(done.stderr.strip().splitlines()[-5:])
+            raise ShapeFileError(f"{where}: {shlex.join(command)} failed ({done.returncode}):\n{last}")
+        return load(out)
 
 
 def _plain(v):
@@ -121,7 +155,7 @@ def _plain(v):
 
 def load(path: str | os.PathLike) -> list[ShapeEntry]:
     with open(path, encoding="utf-8") as f:
-        return parse(f.read(), os.fspath(path))
+        return parse(f.read(), os.fspath(path), os.path.dirname(os.path.abspath(path)))
 
 
 def _to_yaml(a):
@@ -168,7 +202,7 @@ def function(op: str) -> Callable:
         found = getattr(getattr(torch.ops.aten, packet, None), overload, None)
         if found is not None:
             return found
-    for place in (fused, torch, torch.nn.functional, torch.ops.aten):
+    for place in (fused, torch.nn.functional, torch, torch.ops.aten):
         found = getattr(place, op, None)
         if callable(found):
             return found
@@ -188,13 +222,13 @@ def _tensor(spec: TensorSpec, dtype: torch.dtype, device: str) -> torch.Tensor:
     return torch.empty_strided(spec.shape, spec.strides, dtype=dtype, device=device).copy_(t)
 
 
-def build(entry: ShapeEntry, device: str, dtype: torch.dtype) -> tuple[Callable, tuple, dict]:
-    """(function, args, kwargs) with fresh random tensors on the device."""
+def build(entry: ShapeEntry, device: str, dtype: torch.dtype, tensor: Callable = _tensor) -> tuple[Callable, tuple, dict]:
+    """(function, args, kwargs) with fresh random tensors on the device; ``tensor(spec, dtype, device)`` makes one."""
     dtype = entry.dtype or dtype
 
     def make(a):
         if isinstance(a, TensorSpec):
-            return _tensor(a, dtype, device)
+            return tensor(a, dtype, device)
         return [make(x) for x in a] if isinstance(a, list) else a
 
     args = tuple(make(a) for a in entry.args)

@@ -24,9 +24,12 @@ std::mutex g_lock;
 std::map<std::string, std::string> g_cache;
 int g_stores = 0, g_loads = 0;
 std::vector<std::string> g_log;
+std::vector<std::string> g_asked;  // keys of loads
+std::string g_made_by;
 
 void* cache_load(const char* key, size_t* size) {
   std::lock_guard<std::mutex> guard(g_lock);
+  g_asked.push_back(key);
   const auto i = g_cache.find(key);
   if (i == g_cache.end()) return nullptr;
   g_loads++;
@@ -38,6 +41,14 @@ void cache_store(const char* key, const void* data, size_t size) {
   std::lock_guard<std::mutex> guard(g_lock);
   g_stores++;
   g_cache[key] = std::string(static_cast<const char*>(data), size);
+}
+std::vector<std::string> g_makers;  // what "packs" were made by
+void cache_made_by(const char* maker) {
+  std::lock_guard<std::mutex> guard(g_lock);
+  g_made_by = maker;
+}
+const char* pack_maker(int i) {
+  return i < static_cast<int>(g_makers.size()) ? g_makers[static_cast<size_t>(i)].c_str() : nullptr;
 }
 std::vector<std::string> g_turns;    // keys of cache_begin and cache_end
 std::string g_stored_while_waiting;  // what "another process" stores during the next cache_begin
@@ -85,6 +96,7 @@ void log_line(int, const char* text) {
   std::lock_guard<std::mutex> guard(g_lock);
   g_log.push_back(text);
 }
+int g_only_kernel = 0;
 const char* read_setting(const char* name) { return std::getenv(name); }
 
 class CudaBackend : public testing::Test {
@@ -103,14 +115,20 @@ class CudaBackend : public testing::Test {
     host.cache_store = cache_store;
     host.cache_begin = cache_begin;
     host.cache_end = cache_end;
+    host.cache_made_by = cache_made_by;
+    host.pack_maker = pack_maker;
     host.source = source;
     host.source_name = source_name;
     host.log = log_line;
     host.setting = read_setting;
+    host.only_kernel = [] { return g_only_kernel; };
     backend = reinterpret_cast<gems_backend_entry_fn>(dlsym(lib, "gems_backend_entry"))(&host);
     ASSERT_NE(backend, nullptr);
   }
-  void TearDown() override { backend->jit_mode(GEMS_JIT_SYNC); }
+  void TearDown() override {
+    backend->jit_mode(GEMS_JIT_SYNC);
+    g_makers.clear();
+  }
   void SetUp() override {
     const char* dirs = std::getenv("GEMS_NVRTC_DIRS");
     backend->jit_mode(GEMS_JIT_SYNC);
@@ -351,6 +369,18 @@ TEST_F(CudaBackend, AsyncCallsDontWait) {
   EXPECT_TRUE(fake->last.overlaps);  // as a kernel that was compiled in its call
 }
 
+TEST_F(CudaBackend, AsyncOpensADeviceBesideTheCalls) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  const int retained = fake->retained;
+  Call a("abs", 100, 2), b("neg", 100, 2);  // a device that no other test uses
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->run(&b.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  EXPECT_EQ(fake->retained - retained, 1);
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();  // what came before it was open was built too
+  EXPECT_EQ(backend->run(&b.c), GEMS_OK) << backend->last_error();
+}
+
 TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
   backend->jit_mode(GEMS_JIT_ASYNC);
   const int64_t n = 1 << 22;
@@ -370,6 +400,17 @@ TEST_F(CudaBackend, AsyncBuildsEveryKernelOfACall) {
   EXPECT_EQ(fake->modules - modules, 2);  // partial results, and their sum
 }
 
+TEST_F(CudaBackend, AsyncCallsWithoutANativeKernelWait) {
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  Call a("logical_not", 100);
+  EXPECT_EQ(backend->run(&a.c), GEMS_UNSUPPORTED);  // left to the pool
+  g_only_kernel = 1;
+  EXPECT_EQ(backend->run(&a.c), GEMS_OK) << backend->last_error();  // whether the pool has begun with it or not
+  Call b("rsqrt", 100);
+  EXPECT_EQ(backend->run(&b.c), GEMS_OK) << backend->last_error();
+  g_only_kernel = 0;
+}
+
 TEST_F(CudaBackend, AsyncLeavesCapturesAlone) {
   backend->jit_mode(GEMS_JIT_ASYNC);
   Call a("reciprocal", 100);
@@ -385,6 +426,79 @@ TEST_F(CudaBackend, AsyncLeavesCapturesAlone) {
   fake->capturing = 1;
   EXPECT_EQ(backend->run(&a.c), GEMS_OK);
   fake->capturing = 0;
+}
+
+// A pack of another NVRTC: its key comes after our own, before a compile; notes for other chips and of others are passed over.
+TEST_F(CudaBackend, PacksOfAnotherCompilerServe) {
+  Call first("abs", 100), second("abs", 100, 1);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(g_made_by.rfind("nvrtc-", 0), 0u) << g_made_by;
+  EXPECT_EQ(g_made_by.substr(g_made_by.rfind('-')), "-sm_90a");
+  const std::string own = g_asked.back(), binary = g_cache[own];
+  g_cache.erase(own);
+  g_makers = {"nvrtc-1.0-sm_80", "nvrtc-1.0-sm_90a", "other", "nvrtc-1.0-compute_80", g_made_by};
+  backend->jit_mode(GEMS_JIT_OFF);
+  g_asked.clear();
+  EXPECT_EQ(backend->run(&second.c), GEMS_UNSUPPORTED);  // learns the keys: own, sm_90a, PTX
+  ASSERT_EQ(g_asked.size(), 3u);
+  EXPECT_EQ(g_asked[0], own);
+  EXPECT_NE(g_asked[1], own);
+  EXPECT_NE(g_asked[2], g_asked[1]);
+  // That failure is remembered on both devices by now: another operator of the same text has the same keys.
+  static gems_op_info twin = *op_find("abs");
+  twin.id = 4100;
+  g_cache[g_asked[1]] = binary;
+  second.c.op = &twin;
+  g_turns.clear();
+  EXPECT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  EXPECT_TRUE(g_turns.empty());
+  g_cache.erase(g_asked[1]);
+}
+
+TEST_F(CudaBackend, AsyncLooksIntoPacksAtOnce) {
+  Call first("rsqrt", 100), second("rsqrt", 100, 1), other("log", 100, 1);
+  ASSERT_EQ(backend->run(&first.c), GEMS_OK) << backend->last_error();
+  g_makers = {g_made_by};
+  backend->jit_mode(GEMS_JIT_ASYNC);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(backend->run(&second.c), GEMS_OK) << backend->last_error();
+  std::printf("a first call that finds its kernel in a pack: %.2f ms\n",
+              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  EXPECT_EQ(backend->run(&other.c), GEMS_UNSUPPORTED);
+  EXPECT_NE(std::strstr(backend->last_error(), "being compiled"), nullptr) << backend->last_error();
+  EXPECT_EQ(backend->run(&other.c), GEMS_UNSUPPORTED);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  EXPECT_EQ(backend->run(&other.c), GEMS_OK) << backend->last_error();
+}
+
+TEST_F(CudaBackend, TargetsNeedNoDevice) {
+  static std::mutex lock;
+  static std::vector<std::pair<std::string, int>> seen;
+  const auto report = +[](const gems_planned* p) {
+    std::lock_guard<std::mutex> guard(lock);
+    seen.emplace_back(p->key, p->state);
+  };
+  EXPECT_EQ(backend->target("sm_99", 0, report), 0);
+  EXPECT_NE(std::strstr(backend->last_error(), "sm_90a"), nullptr) << backend->last_error();
+  Call planned("maximum", 1000, GEMS_PLANNED_DEVICE), real("maximum", 1000), busy("add", 16);
+  const int launches = fake->launches, modules = fake->modules;
+  ASSERT_GE(backend->target("sm_90a", 0, report), 2);
+  EXPECT_EQ(backend->run(&planned.c), GEMS_OK) << backend->last_error();
+  EXPECT_EQ(backend->run(&planned.c), GEMS_OK);
+  EXPECT_EQ(fake->launches, launches);
+  EXPECT_EQ(backend->run(&busy.c), GEMS_OK);  // a real device goes on working
+  EXPECT_EQ(fake->launches, launches + 1);
+  EXPECT_EQ(backend->jit_pending(60), 0);
+  backend->target(nullptr, 0, report);
+  ASSERT_EQ(seen.size(), 3u);  // asked for twice, compiled once
+  const std::string key = seen[0].first;
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), std::make_pair(key, 0)), 2);
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), std::make_pair(key, 2)), 1);
+  EXPECT_EQ(backend->run(&planned.c), GEMS_UNSUPPORTED);  // over
+  g_turns.clear();
+  EXPECT_EQ(backend->run(&real.c), GEMS_OK) << backend->last_error();  // the real device finds it
+  EXPECT_TRUE(g_turns.empty());
+  EXPECT_EQ(fake->modules, modules + 1);
 }
 
 TEST_F(CudaBackend, TableGrows) {

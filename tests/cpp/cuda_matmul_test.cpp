@@ -60,6 +60,14 @@ const std::map<std::string, void (*)(const MatmulArgs&)> kKernels = {
     KERNEL(matmul_tile<gems::bf16, 64, 64, 2, 2, 4, 3, 2, false>),
     KERNEL(matmul_tile<gems::bf16, 128, 128, 2, 4, 3, 0, 0, false>),
     KERNEL(matmul_tile<gems::bf16, 128, 128, 2, 4, 3, 1, 1, false>),
+    KERNEL(matmul_tile<gems::bf16, 64, 64, 2, 2, 2, 0, 0, false>),
+    KERNEL(matmul_tile<gems::bf16, 64, 64, 2, 2, 6, 0, 0, false>),
+    KERNEL(matmul_tile<gems::bf16, 64, 128, 2, 4, 4, 0, 1, false>),
+    KERNEL(matmul_tile<gems::bf16, 64, 128, 2, 4, 4, 0, 0, true>),
+    KERNEL(matmul_tile<gems::bf16, 128, 64, 4, 2, 4, 1, 0, false>),
+    KERNEL(matmul_tile<gems::bf16, 128, 64, 4, 2, 4, 0, 1, false>),
+    KERNEL(matmul_tile<gems::bf16, 128, 128, 2, 4, 3, 0, 0, true>),
+    KERNEL(matmul_fma<float, 128, 128, 8, 8, 8, 0, 1, true>),
     KERNEL(matmul_fma<float, 32, 64, 16, 4, 4, 0, 0, false>),
     KERNEL(matmul_fma<float, 32, 64, 16, 4, 4, 0, 1, false>),
     KERNEL(matmul_fma<float, 32, 64, 16, 4, 4, 1, 0, true>),
@@ -162,6 +170,7 @@ struct Case {
   int sm_count = 1, cc_major = 9;
   double beta = 1, alpha = 1;
   bool vector = false;  // mv: the result is 1-D
+  gems_knobs knobs{};
 };
 
 void PrintTo(const Case& c, std::ostream* o) {
@@ -186,6 +195,7 @@ TEST_P(MatmulOnHost, EqualsTheReference) {
     gems_call call{};
     call.t[0] = out.ref(), call.t[1] = c.self.empty() ? absent() : self.ref(), call.t[2] = a.ref(), call.t[3] = b.ref();
     if (!c.self.empty()) call.npar = 2, call.par[0].d = c.beta, call.par[1].d = c.alpha;
+    call.candidate = gems_variant(c.knobs);
     const MatmulPlan p = plan_matmul(&call, device(c.sm_count, c.cc_major), MatmulChoice::own);
     ASSERT_EQ(p.unsupported, nullptr) << p.unsupported;
     const std::string text = matmul_source(p).body;
@@ -270,11 +280,21 @@ const Case kCases[] = {
     {"fma<float, 128", kF, {132, 20}, {20, 132}, {}, kColumns, kColumns},
     {"fma<double, 32", kD, {34, 38}, {38, 66}, {}},
     {"fma<double, 32", kD, {33, 19}, {19, 35}, {33, 35}, kColumns, kColumns, kRows, 1, 9, 2, 1},
+    // variants: other tiles than the sizes would get, other pipelines, clusters of large tiles
+    {"tile<gems::bf16, 64, 64, 2, 2, 2,", kBf, {40, 200}, {200, 72}, {}, kRows, kColumns, kRows, 1, 9, 1, 1, false, {4, 1, 0, 0}},
+    {"tile<gems::bf16, 64, 64, 2, 2, 6,", kBf, {70, 600}, {600, 72}, {}, kRows, kColumns, kRows, 1, 9, 1, 1, false, {4, 5, 0, 0}},
+    {"tile<gems::bf16, 64, 128", kBf, {70, 200}, {200, 136}, {}, kRows, kRows, kRows, 1, 9, 1, 1, false, {6, 0, 0, 0}},
+    {"tile<gems::bf16, 64, 128", kBf, {40, 520}, {520, 136}, {136}, kRows, kColumns, kRows, 1, 9, 1, 2, false, {6, 0, 0, 2}},
+    {"tile<gems::bf16, 128, 64", kBf, {136, 136}, {136, 72}, {}, kColumns, kColumns, kRows, 1, 9, 1, 1, false, {7, 0, 0, 0}},
+    {"tile<gems::bf16, 128, 64", kBf, {5, 264}, {264, 72}, {}, kRows, kRows, kRows, 1, 9, 1, 1, false, {7, 0, 0, 1}},
+    {"tile<gems::bf16, 128, 128", kBf, {130, 328}, {328, 136}, {}, kRows, kColumns, kRows, 1, 9, 1, 1, false, {5, 0, 0, 3}},
+    {"fma<float, 128", kF, {60, 64}, {64, 72}, {}, kRows, kRows, kRows, 1, 9, 1, 1, false, {3, 0, 0, 2}},
 };
 INSTANTIATE_TEST_SUITE_P(Cases, MatmulOnHost, testing::ValuesIn(kCases));
 
 // ---- the planner alone ----
-MatmulPlan plan(int dtype, int64_t m, int64_t n, int64_t k, Layout lb, const Device& d, MatmulChoice choice) {
+MatmulPlan plan(int dtype, int64_t m, int64_t n, int64_t k, Layout lb, const Device& d, MatmulChoice choice,
+                gems_knobs knobs = {}) {
   const std::vector<int64_t> so = {m, n}, sa = {m, k}, sb = {k, n}, ro = {n, 1}, ra = {k, 1};
   const std::vector<int64_t> rb = lb == kColumns ? std::vector<int64_t>{1, k} : std::vector<int64_t>{n, 1};
   const auto tensor = [&](const std::vector<int64_t>& s, const std::vector<int64_t>& r) {
@@ -285,6 +305,7 @@ MatmulPlan plan(int dtype, int64_t m, int64_t n, int64_t k, Layout lb, const Dev
     return t;
   };
   gems_call call{};
+  call.candidate = gems_variant(knobs);
   call.t[0] = tensor(so, ro), call.t[1] = absent(), call.t[2] = tensor(sa, ra), call.t[3] = tensor(sb, rb);
   return plan_matmul(&call, d, choice);
 }
@@ -325,6 +346,41 @@ TEST(MatmulPlan, LeavesLargeProductsToTheNativeKernel) {
   EXPECT_EQ(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr);
   EXPECT_NE(plan(kBf, 16, 64, 64, kRows, device(132), MatmulChoice::native).unsupported, nullptr);
   EXPECT_NE(plan(kBf, 12, 4096, 4095, kRows, device(132), MatmulChoice::automatic).unsupported, nullptr) << "unaligned rows";
+}
+
+TEST(MatmulPlan, AKeyStandsForOneKernelOfAVariant) {
+  std::map<std::vector<uint64_t>, std::string> kernels;
+  int served = 0;
+  for (int dtype : {kBf, kF})
+    for (int64_t m : {1, 40, 512})
+      for (int code = 0; code < 8 * 6 * 5; code++) {
+        const gems_knobs knobs{uint8_t(code % 8), uint8_t(code / 8 % 6), 0, uint8_t(code / 48)};
+        const MatmulPlan p = plan(dtype, m, 4096, 4096, kColumns, device(132), MatmulChoice::own, knobs);
+        if (p.unsupported) continue;
+        served++;
+        const KernelKey key = matmul_key(p);
+        const KernelSource s = matmul_source(p);
+        const std::string text = s.attributes + s.body + std::to_string(s.block);
+        EXPECT_EQ(kernels.emplace(std::vector<uint64_t>(key.w, key.w + 3), text).first->second, text);
+        EXPECT_LE(p.smem, device(132).max_smem_per_block);
+        EXPECT_EQ(p.grid_x % p.split, 0u);
+        if (knobs.split) { EXPECT_EQ(p.split, 1 << (knobs.split - 1)); }
+      }
+  EXPECT_GT(served, 300);
+}
+
+TEST(MatmulPlan, VariantsThatADeviceCannotHave) {
+  const auto refused = [](const Device& d, gems_knobs k) {
+    return plan(kBf, 512, 4096, 4096, kColumns, d, MatmulChoice::own, k).unsupported != nullptr;
+  };
+  Device ampere = device(108, 8);
+  ampere.max_smem_per_block = 163 * 1024;
+  EXPECT_TRUE(refused(ampere, {0, 0, 0, 2})) << "no clusters";
+  EXPECT_FALSE(refused(device(132), {0, 0, 0, 2}));
+  EXPECT_TRUE(refused(ampere, {5, 5, 0, 0})) << "six stages of 128 x 128 in 163 KB";
+  EXPECT_FALSE(refused(device(132), {5, 5, 0, 0}));
+  EXPECT_NE(plan(kBf, 512, 4096, 128, kColumns, device(132), MatmulChoice::own, {4, 0, 0, 3}).unsupported, nullptr)
+      << "two steps";
 }
 
 TEST(MatmulPlan, NoClustersBeforeHopper) {

@@ -154,12 +154,22 @@ namespace {
 // ---- tensors ----
 
 typedef std::vector<int64_t> Ints;
+// Memory as a framework's: aligned to more than the widest vector.
+template <class T> struct Aligned {
+  typedef T value_type;
+  Aligned() = default;
+  template <class U> Aligned(const Aligned<U>&) {}
+  T* allocate(size_t n) { return static_cast<T*>(std::aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64)); }
+  void deallocate(T* p, size_t) { std::free(p); }
+  bool operator==(const Aligned&) const { return true; }
+};
+typedef std::vector<unsigned char, Aligned<unsigned char>> Bytes;
 
 struct Tensor {
   int dtype = GEMS_F32;
   Ints sizes, strides;
   int64_t offset = 0;  // elements before the first
-  std::shared_ptr<std::vector<unsigned char>> memory;
+  std::shared_ptr<Bytes> memory;
   bool number = false;
   double value = 0;
 
@@ -253,7 +263,7 @@ Tensor tensor(int dtype, Ints sizes, Ints strides = {}, int64_t offset = 0) {
   t.sizes = sizes;
   t.strides = strides;
   t.offset = offset;
-  t.memory = std::make_shared<std::vector<unsigned char>>((offset + reach) * dtype_size(dtype) + 128, 0x5a);
+  t.memory = std::make_shared<Bytes>((offset + reach) * dtype_size(dtype) + 128, 0x5a);
   for (int64_t i = 0; i < reach; i++) store(dtype, t.at(i), dtype == GEMS_BOOL ? g_random() % 2 : g_random() % 60);
   return t;
 }
@@ -279,6 +289,8 @@ int64_t offset_of(const Tensor& t, const Ints& sizes, int64_t i) {
 
 int64_t count(const Ints& sizes) { return std::accumulate(sizes.begin(), sizes.end(), (int64_t)1, std::multiplies<>()); }
 
+int16_t g_candidate = 0;  // of the calls that follow
+
 // Runs `op` on the planner and compares with f, element by element; bytes of the output's memory that aren't elements must stay.
 void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std::function<double(const double*)> f,
            const char* expect_body, std::vector<double> par = {}) {
@@ -290,6 +302,7 @@ void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std:
   c.nin = (int)in.size();
   c.npar = (int)par.size();
   c.compute = (int8_t)compute;
+  c.candidate = g_candidate;
   for (size_t i = 0; i < par.size(); i++) {
     if (dtype_is_float(compute)) c.par[i].d = par[i];
     else c.par[i].i = (int64_t)par[i];
@@ -297,10 +310,10 @@ void check(const char* op, int compute, Tensor out, std::vector<Tensor> in, std:
   c.t[0] = out.view();
   for (size_t k = 0; k < in.size(); k++) c.t[1 + k] = in[k].view();
   ASSERT_EQ(build_pointwise(c), Plan::ok) << plan_reason();
-  std::vector<unsigned char> want = *out.memory;
+  Bytes want = *out.memory;
   std::vector<double> values;
   Tensor copy = out;
-  copy.memory = std::make_shared<std::vector<unsigned char>>(want);
+  copy.memory = std::make_shared<Bytes>(want);
   const int64_t n = count(out.sizes);
   for (int64_t i = 0; i < n; i++) {
     double x[8];
@@ -335,6 +348,32 @@ TEST(CudaPointwise, Contiguous) {
         "contiguous<op::add, gems::i64, 256, 2", {2});
   check("add", GEMS_F32, tensor(GEMS_F32, {9001}), {tensor(GEMS_F32, {9001}), number(GEMS_F64, 1.5)}, add,
         "contiguous<op::add, float, 256, 4", {2});
+}
+
+TEST(CudaPointwise, Variants) {
+  const struct {
+    gems_knobs knobs;
+    const char *flat, *broadcast;
+  } all[] = {{{1, 0, 1, 0}, "float, 128, 4, 4", "float, 128, 4, 4"},
+             {{2, 1, 0, 0}, "float, 256, 8, 1", "float, 256, 8, 1"},
+             {{3, 3, 0, 0}, "float, 256, 16, 4", "float, 256, 16, 4"},
+             {{0, 4, 3, 0}, "float, 512, 8, 8", "float, 512, 8, 8"}};
+  for (const auto& v : all) {
+    g_candidate = gems_variant(v.knobs);
+    for (int64_t n : {3, 4099, 40000})
+      check("add", GEMS_F32, tensor(GEMS_BF16, {n}), {tensor(GEMS_BF16, {n}), tensor(GEMS_BF16, {n})}, add, v.flat, {2});
+    check("add", GEMS_F32, tensor(GEMS_BF16, {133, 64}), {tensor(GEMS_BF16, {133, 64}), tensor(GEMS_BF16, {64})}, add,
+          v.broadcast, {2});
+    // As far as addresses allow it.
+    check("add", GEMS_F32, tensor(GEMS_BF16, {999}), {tensor(GEMS_BF16, {999}, {}, 1), tensor(GEMS_BF16, {999})}, add, ", 1, ",
+          {2});
+  }
+  g_candidate = gems_variant({1, 0, 0, 0});
+  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same,
+        "transposed<op::copy, short, 4");
+  g_candidate = gems_variant({4, 0, 0, 0});
+  check("copy", GEMS_F32, tensor(GEMS_BF16, {96, 264}), {tensor(GEMS_BF16, {96, 264}, {1, 96})}, same, "tiled<op::copy");
+  g_candidate = 0;
 }
 
 TEST(CudaPointwise, MisalignedAddressesGetNarrowerVectors) {
@@ -581,6 +620,7 @@ gems_status look_up(const Tensor& out, const Tensor& self, const Tensor& index, 
                     const Ints& index_strides, int64_t step, int64_t limit) {
   gems_call c{};
   c.op = op_find("gather");
+  c.candidate = g_candidate;
   c.nout = 1;
   c.nin = c.npar = 2;
   c.compute = GEMS_I64;
@@ -608,6 +648,22 @@ TEST(CudaIndex, Rows) {  // embedding, index_select along dimension 0
         ASSERT_EQ(memcmp(out.at(i * width), self.at((int64_t)load(GEMS_I64, index.at(i)) * width), width * dtype_size(dtype)), 0)
             << i;
     }
+}
+
+TEST(CudaIndex, Variants) {
+  const struct {
+    gems_knobs knobs;
+    const char* body;
+  } all[] = {{{1, 0, 1, 0}, "128, 4, 4"}, {{3, 1, 0, 0}, "256, 16, 1"}, {{0, 4, 3, 0}, "512, 8, 8"}};
+  for (const auto& v : all) {
+    Tensor self = tensor(GEMS_BF16, {60, 64}), index = tensor(GEMS_I64, {500}), out = tensor(GEMS_BF16, {500, 64});
+    g_candidate = gems_variant(v.knobs);
+    EXPECT_EQ(look_up(out, self, index, {0, 1}, {1, 0}, 64, 60), GEMS_OK);
+    g_candidate = 0;
+    EXPECT_NE(g_last_body.find(v.body), std::string::npos) << g_last_body;
+    for (int64_t i = 0; i < 500; i++)
+      ASSERT_EQ(memcmp(out.at(i * 64), self.at((int64_t)load(GEMS_I64, index.at(i)) * 64), 128), 0) << i;
+  }
 }
 
 TEST(CudaIndex, Elements) {  // gather along dimension 0 and 1, int32 index
@@ -638,6 +694,7 @@ TEST(CudaIndex, EmbeddingGradient) {
     for (int64_t i = 0; i < n * width; i++) store(dtype, grad.at(i), g_random() % 4);  // sums stay exact
     gems_call c{};
     c.op = op_find("embedding_dense_backward");
+    c.candidate = dtype == GEMS_F32 ? 0 : gems_variant({1, 0, 1, 0});
     c.nout = 1;
     c.nin = 2;
     c.npar = 1;

@@ -19,13 +19,15 @@ EXPORT int cuGetErrorName(int e, const char** text) {
 }
 EXPORT int cuGetErrorString(int, const char** text) { return *text = "an error", 0; }
 EXPORT int cuDeviceGetCount(int* n) { return *n = 2, 0; }
-EXPORT int cuDeviceGet(int* d, int i) { return *d = i, i < 2 ? 0 : 101; }
+EXPORT int cuDeviceGet(int* d, int i) { return *d = i, i < 3 ? 0 : 101; }
 EXPORT int cuDeviceGetName(char* name, int n, int) { return std::strncpy(name, "Fake GPU", n), 0; }
 EXPORT int cuDeviceGetAttribute(int* v, int a, int) {
-  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : 227 << 10;
+  *v = a == 75 ? 9 : a == 76 ? 0 : a == 16 ? 132 : a == 38 ? 50 << 20 : a == 39 ? 2048 : 227 << 10;
   return 0;
 }
-EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) { return *c = reinterpret_cast<void*>(0x100 + d), 0; }
+EXPORT int cuDevicePrimaryCtxRetain(void** c, int d) {
+  return fake_cuda()->retained++, *c = reinterpret_cast<void*>(0x100 + d), 0;
+}
 EXPORT int cuCtxGetCurrent(void** c) { return *c = t_context, 0; }
 EXPORT int cuCtxSetCurrent(void* c) { return t_context = c, 0; }
 EXPORT int cuModuleLoadData(void** m, const void* image) {
@@ -75,8 +77,9 @@ EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsign
                           void* stream, void**, void**) {
   FakeCuda& f = *fake_cuda();
   if (f.launch_error) return f.launch_error;
-  f.launches++;
   f.last = {k, stream, t_context, gx, gy, gz, bx, smem, false};
+  const int i = f.launches++;
+  if (f.recent) f.recent[i % 8] = f.last;
   return 0;
 }
 EXPORT int cuDriverGetVersion(int* v) { return *v = 13000, 0; }

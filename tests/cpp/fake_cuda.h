@@ -3,7 +3,7 @@
 #include <cstddef>
 
 struct FakeCuda {
-  std::atomic<int> modules{0}, launches{0};
+  std::atomic<int> modules{0}, launches{0}, retained{0};
   std::atomic<int> events{0};  // made
   int capturing = 0, launch_error = 0, overlap_error = 0, refuse_images = 0;
   int event_error = 0, not_ready = 0;  // of recording; of the next so many queries
@@ -16,6 +16,6 @@ struct FakeCuda {
     void *function, *stream, *context;
     unsigned gx, gy, gz, block, smem;
     bool overlaps;
-  } last{};
+  } last{}, *recent = nullptr;  // recent: if given, launch i is noted at i % 8
 };
 extern "C" FakeCuda* fake_cuda();

@@ -26,9 +26,11 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 inline int g_threads = 3;
+inline int64_t g_pieces = 1;  // of the last parallel region
 
 inline void parallel_for(int64_t n, int64_t grain, void (*fn)(void*, int64_t, int64_t), void* ctx) {
   const int64_t pieces = std::min<int64_t>(g_threads, (n + grain - 1) / grain);
+  g_pieces = std::max<int64_t>(pieces, 1);
   if (pieces <= 1) return fn(ctx, 0, n);
   const int64_t each = (n + pieces - 1) / pieces;
   std::vector<std::thread> threads;

@@ -1,5 +1,6 @@
 // Compiles the device text of every operator through the CUDA backend's planners, with NVRTC alone: no GPU, no driver.
-//   nvrtc_check [--arch=80,90,100] [--level=0|1] [--jobs=2] [--max-spill=128] [--verbose] [--dump=DIR] [operator or family ...]
+//   nvrtc_check [--arch=80,90,100] [--level=0|1] [--jobs=2] [--max-spill=128] [--verbose] [--dump=DIR] [--variants] [operator or family ...]
+// --variants: one call of each operator, with each value of its knobs that plans something else.
 // Exit status 0: all compiled; 1: a failure, or more bytes spilled than
 // --max-spill (a few are cheaper than the occupancy they'd cost); 77: there is no NVRTC here (GEMS_NVRTC_DIRS names its folders).
 #include <dlfcn.h>
@@ -72,11 +73,6 @@ void on_report(void* ctx, const gems_cuda_kernel_report* k) {
   std::fflush(stdout);
 }
 
-const char* family_name(const gems_op_info* op) {
-  static const char* const names[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
-  return names[op->family];
-}
-
 Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; i++) {
@@ -85,11 +81,13 @@ Options parse(int argc, char** argv) {
       o.archs.clear();
       for (const char* p = argv[i] + 7; *p; p += *p == ',') o.archs.push_back((int)std::strtol(p, const_cast<char**>(&p), 10));
     } else if (a.rfind("--level=", 0) == 0) {
-      o.level = std::atoi(argv[i] + 8);
+      o.level |= std::atoi(argv[i] + 8);
     } else if (a.rfind("--jobs=", 0) == 0) {
       o.jobs = std::max(1, std::atoi(argv[i] + 7));
     } else if (a.rfind("--max-spill=", 0) == 0) {
       o.max_spill = std::atoi(argv[i] + 12);
+    } else if (a == "--variants") {
+      o.level |= GEMS_CUDA_CHECK_VARIANTS;
     } else if (a == "--verbose") {
       o.verbose = true;
     } else if (a.rfind("--dump=", 0) == 0) {
@@ -124,7 +122,7 @@ int main(int argc, char** argv) {
       const gems_op_info* op = gems::op_at(i);
       const bool wanted =
           options.names.empty() || std::any_of(options.names.begin(), options.names.end(),
-                                               [&](const std::string& n) { return n == op->name || n == family_name(op); });
+                                               [&](const std::string& n) { return n == op->name || n == gems::family_name(gems::op_family(op)); });
       if (wanted) jobs.push_back({op, arch});
     }
   Totals totals;

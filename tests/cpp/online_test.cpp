@@ -231,6 +231,13 @@ TEST_F(Online, CandidatesWaitForTheirKernel) {
   EXPECT_EQ(choice_for(a.c), g_variants[0]);
 }
 
+TEST_F(Online, AFewVariantsAreEnough) {
+  for (int i = 0; i < 30; i++) g_variants.push_back(static_cast<int16_t>(GEMS_VARIANT | (i + 1)));
+  Call a("relu", 1000);
+  for (int i = 0; i < 100; i++) call(a.c);
+  EXPECT_EQ(ran.size(), 1 + 2 + 8u);
+}
+
 TEST_F(Online, NothingIsMeasuredDuringCapture) {
   Call a("relu", 1000);
   g_capturing = true;
@@ -311,9 +318,13 @@ TEST_F(Online, NotInsideNativeKernelsAndParts) {
   EXPECT_EQ(online_state().buckets, 0u);
 }
 
-TEST_F(Online, OperatorsWithoutANativeKernelOfTheirOwn) {
-  Call a("copy", 1000);
-  for (int i = 0; i < 20; i++) EXPECT_EQ(call(a.c), kCandidateAuto);
+TEST_F(Online, CopiesCustomAndRandomOperatorsAreLeftAlone) {
+  for (const char* op : {"copy", "silu_and_mul", "bernoulli"}) {
+    ASSERT_NE(op_find(op), nullptr) << op;
+    Call a("relu", 1000);
+    a.c.op = op_find(op);
+    for (int i = 0; i < 20; i++) EXPECT_EQ(call(a.c), kCandidateAuto);
+  }
   EXPECT_EQ(online_state().buckets, 0u);
 }
 

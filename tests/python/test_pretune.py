@@ -80,6 +80,13 @@ def test_tensors_are_built_as_asked():
     assert a.dtype == torch.float64 and a.stride() == (1, 3) and b.dtype == torch.bfloat16
 
 
+def test_functions_take_the_arguments_that_users_write(gems):
+    """The guide's entry: torch.embedding, which isn't public, wants the table first."""
+    entry = shapes.parse("shapes: [{op: embedding, args: [{shape: [1, 8], dtype: int64, high: 32}, [32, 16]]}]")[0]
+    call, args, kwargs = shapes.build(entry, "cpu", torch.float32)
+    assert call(*args, **kwargs).shape == (1, 8, 16)
+
+
 def test_recorded_shapes_run_again(gems, tmp_path):
     """What a run recorded, written, read and built again, reaches the same operators with the same shapes."""
     weight, ids = torch.randn(11, 8), torch.tensor([[1, 10, 3]])

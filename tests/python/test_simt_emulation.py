@@ -1,6 +1,7 @@
 """The GPU kernels of reduce, row and scan, run on the host: planners, grids, barriers and arithmetic, without a GPU."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -35,3 +36,4 @@ def test_emulated_kernels(tmp_path):
     done = subprocess.run([compile_cases(tmp_path, "emulated")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert ", 0 failures" in done.stdout
+    assert int(re.search(r"(\d+) variants", done.stdout)[1]) > 100

@@ -224,3 +224,40 @@ static void cases() {
   SCAN(cumsum, 40, GEMS_U8, GEMS_I64, {40, 80}, false, 0, 200);
   SCAN(cumprod, 41, GEMS_F32, GEMS_F32, {9, 60}, false, 0.8, 1.2);
 }
+
+// The same results whatever the knobs say: each value of each knob, and pairs that change what a block does.
+static void variant_cases() {
+  std::vector<gems_knobs> all;
+  for (uint8_t v = 1; v <= 7; v++) {
+    all.push_back({v, 0, 0, 0});
+    if (v <= 3) all.push_back({0, v, 0, 0});
+    if (v <= 4) all.push_back({0, 0, v, 0});
+    if (v <= 5) all.push_back({0, 0, 0, v});
+  }
+  for (gems_knobs k :
+       {gems_knobs{2, 0, 1, 0}, gems_knobs{5, 1, 0, 0}, gems_knobs{4, 2, 0, 0}, gems_knobs{4, 0, 1, 3}, gems_knobs{1, 0, 3, 2}})
+    all.push_back(k);
+  for (gems_knobs k : all) {
+    g_candidate = gems_variant(k);
+    if (!k.split) {
+      ROW(softmax, 1, GEMS_BF16, GEMS_BF16, {9, 4160}, kDense);
+      ROW(softmax, 1, GEMS_F32, GEMS_F32, {33, 24}, kDense);
+      ROW(softmax, 1, GEMS_F32, GEMS_F32, {2, 33, 40}, kAcross);
+      ROW(layer_norm, 2, GEMS_BF16, GEMS_F32, {9, 3072}, kDense);
+      ROW(rms_norm, 3, GEMS_F32, GEMS_F32, {5, 700}, kDense);
+      FUSED(fused_add_rms_norm, 4, GEMS_BF16, GEMS_BF16, {5, 2048}, kDense, 0, true);
+    }
+    if (k.unroll || k.tile > 5) continue;  // gems_backend.run() lets no call through with values that its family hasn't
+    SCAN(cumsum, 40, GEMS_BF16, GEMS_BF16, {3, 9000}, false);
+    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {1, 70003}, false);
+    SCAN(cumsum, 40, GEMS_F32, GEMS_F32, {3, 500, 70}, true);
+    if (k.tile > 4) continue;
+    RED(sum, 20, GEMS_BF16, GEMS_BF16, {9, 9000}, kInner);
+    RED(sum, 20, GEMS_F32, GEMS_F32, {37, 64}, kInner);
+    RED(sum, 20, GEMS_F32, GEMS_F32, {100003}, kAll);
+    RED(sum, 20, GEMS_BF16, GEMS_BF16, {2000, 264}, kOuter);
+    RED(argmax, 24, GEMS_F32, GEMS_F32, {9, 5000}, kInner);
+    RED(max_dim, 26, GEMS_F32, GEMS_F32, {3000, 70}, kOuter);
+  }
+  g_candidate = 0;
+}

@@ -14,7 +14,7 @@ def add_parser(subparsers) -> None:
         description="Run a Python program and write the calls that served operators get, with their shapes, for pretune.",
     )
     parser.add_argument("--output", default="model_shapes.yaml", metavar="FILE", help="default: model_shapes.yaml")
-    parser.add_argument("command", nargs="+", help="-- [python] SCRIPT|-m MODULE ARGUMENTS...")
+    parser.add_argument("command", nargs="+", help="-- [python] SCRIPT|-m MODULE|-c TEXT ARGUMENTS...")
     parser.set_defaults(run=run)
 
 
@@ -30,7 +30,11 @@ def run(args) -> int:
     recorder = shapes.record_shapes(args.output)
     try:
         with recorder:
-            if command[0] == "-m":
+            if command[0] == "-c":
+                sys.argv = ["-c", *command[2:]]
+                sys.path.insert(0, "")
+                exec(compile(command[1], "<string>", "exec"), {"__name__": "__main__"})
+            elif command[0] == "-m":
                 sys.argv = command[1:]
                 runpy.run_module(command[1], run_name="__main__", alter_sys=True)
             else:
