@@ -58,7 +58,7 @@ def entries(device: str) -> list[ShapeEntry]:
         rows = [(1, 4096), (64, 256), (64, 2048), (1024, 512), (8, 32000), (512, 4096)]
     for dtype, some in ((BF16, rows), (F32, rows[::2]), (F16, rows[1::3])):
         add("softmax", dtype, *((_t(*s), -1) for s in some))
-        add("rms_norm", dtype, *((_t(r, c), {"value": [c]}, _t(c)) for r, c in some))
+        add("rms_norm", dtype, *((_t(r, c), {"value": [c]}, _t(c), 1e-6) for r, c in some))  # torch decides what eps=None means
         add("layer_norm", dtype, *((_t(r, c), {"value": [c]}, _t(c), _t(c)) for r, c in some))
         add("cumsum", dtype, *((_t(*s), -1) for s in some), *((_t(*s), 0) for s in some[1:]))
     for n, width in ((1, 4096), (64, 4096), (64, 1024), (512, 512), (2048, 2048), (4096, 4096)):
@@ -100,8 +100,8 @@ def compile_all(todo: list[ShapeEntry], device: str) -> None:
         jit.wait(100)
 
 
-def measure_all(todo: list[ShapeEntry], device: str, seconds: float, rounds: int) -> tuple[list[tune.TuneRecord], list[str]]:
-    begin, results, notes, seen = time.perf_counter(), [], [], set()
+def measure_all(todo: list[ShapeEntry], device: str, seconds: float, rounds: int) -> tuple[list[tune.TuneRecord], list[str], dict]:
+    begin, results, notes, heuristic = time.perf_counter(), [], [], {}
     for i, e in enumerate(todo):
         left = seconds - (time.perf_counter() - begin)
         if left <= 0:
@@ -113,12 +113,16 @@ def measure_all(todo: list[ShapeEntry], device: str, seconds: float, rounds: int
         notes += [f"{e.describe()}: {w.message}" for w in wrong]
         if not m.decided:
             notes.append(f"{e.describe()}: {m.note}")
-        elif (m.op, m.bucket) not in seen:
-            seen.add((m.op, m.bucket))
+        elif m.bucket not in heuristic:
             results.append(m)
+            call, args, kwargs = shapes.build(e, device, F32)
+            before = native().call_count()
+            with torch.no_grad():
+                call(*args, **kwargs)
+            heuristic[m.bucket] = "own" if native().call_count() > before else "native"
         if device != "cpu" and i % 20 == 19:
             torch.cuda.empty_cache()
-    return pretune.records_of(results, pretune.environment(device)), notes
+    return pretune.records_of(results, pretune.environment(device)), notes, heuristic
 
 
 def group_of(call: cost_model.Call) -> tuple[str, str]:
@@ -126,10 +130,10 @@ def group_of(call: cost_model.Call) -> tuple[str, str]:
     return call.op, call.bucket.partition(" ")[2].rpartition(" #")[0]
 
 
-def held_out(calls: list[cost_model.Call], folds: int = 5, seed: int = 0, estimate: str = "trees") -> list[dict]:
+def held_out(calls: list[cost_model.Call], folds: int = 5, estimate: str = "trees", heuristic: dict | None = None) -> list[dict]:
     """A row for each call: what the model, trained without the call's fold, made of it. Ratios are to the fastest candidate."""
     groups = sorted({group_of(c) for c in calls})
-    random.Random(seed).shuffle(groups)
+    random.Random(0).shuffle(groups)
     fold_of = {g: i % folds for i, g in enumerate(groups)}
     out = []
     for fold in range(folds):
@@ -140,9 +144,10 @@ def held_out(calls: list[cost_model.Call], folds: int = 5, seed: int = 0, estima
             taken = model.worth_measuring(c.op, c.bucket, names, c.device)
             took = time.perf_counter() - begin
             chosen = model.choose(c.op, c.bucket, names, c.device)
+            usual = (heuristic or {}).get(c.bucket, "own")
             row = {"op": c.op, "bucket": c.bucket, "family": cost_model.family_of(c.op), "predict_ms": took * 1e3}
             row |= {"candidates": len(names), "measured": len(taken), "loss": min(c.times[n] for n in taken) / best}
-            out.append(row | {k: c.times[n] / best for k, n in (("own", "own"), ("native", "native"), ("chosen", chosen))})
+            out.append(row | {k: c.times[n] / best for k, n in (("auto", usual), ("native", "native"), ("chosen", chosen))})
     return out
 
 
@@ -161,22 +166,22 @@ def summary(rows: list[dict]) -> list[dict]:
             continue
         s = {"family": name, "calls": len(part), "candidates": sum(r["candidates"] for r in part) / len(part)}
         s["share"] = sum(r["measured"] for r in part) / sum(r["candidates"] for r in part)
-        for key in ("loss", "own", "native", "chosen"):
+        for key in ("loss", "auto", "native", "chosen"):
             s[key], s[f"{key}_worst"] = mean([r[key] for r in part]), max(r[key] for r in part)
         out.append(s)
     return out
 
 
-def report(calls: list[cost_model.Call], folds: int) -> dict:
-    rows = held_out(calls, folds)
+def report(calls: list[cost_model.Call], folds: int, heuristic: dict) -> dict:
+    rows = held_out(calls, folds, heuristic=heuristic)
     table = summary(rows)
-    heads = ["family", "calls", "candidates", "share", "loss", "worst", "own", "worst", "native", "worst", "unmeasured", "worst"]
+    heads = ["family", "calls", "candidates", "share", "loss", "worst", "heuristic", "worst", "native", "worst", "unmeasured", "worst"]
     percent = lambda x: f"{100 * (x - 1):.1f} %"
-    ratios = [f"{k}{w}" for k in ("loss", "own", "native", "chosen") for w in ("", "_worst")]
+    ratios = [f"{k}{w}" for k in ("loss", "auto", "native", "chosen") for w in ("", "_worst")]
     counts = lambda s: [s["family"], s["calls"], round(s["candidates"], 1), f"{100 * s['share']:.0f} %"]
     show(heads, [[*counts(s), *(percent(s[r]) for r in ratios)] for s in table])
     print("share: of candidates measured; others: time above the fastest candidate's, geometric mean and worst, when the model")
-    print("picks what is measured (loss), for our heuristic, the native kernel, and the model's choice without a measurement")
+    print("picks what is measured (loss), for the library without tuning, the native kernel, and the model's choice without a measurement")
     estimates = {"trees": table[-1]["loss"]}
     for name in ("near", "both"):
         estimates[name] = summary(held_out(calls, folds, estimate=name))[-1]["loss"]
@@ -196,7 +201,7 @@ def main() -> int:
     ap.add_argument("--records", type=Path, nargs="*", help="evaluate these files' records; nothing is measured")
     ap.add_argument("--model", type=Path, help="write the model of all records, as it ships in src/flag_gems/models/")
     args = ap.parse_args()
-    result, notes = header(), []
+    result, notes, heuristic = header(), [], {}
     if args.records:
         records = [r for path in args.records for r in tune.read_file(path).records]
     else:
@@ -208,7 +213,7 @@ def main() -> int:
         if args.device != "cpu":
             compile_all(todo, args.device)
         result["compile_s"] = round(time.perf_counter() - begin, 1)
-        records, notes = measure_all(todo, args.device, args.seconds, args.rounds)
+        records, notes, heuristic = measure_all(todo, args.device, args.seconds, args.rounds)
         result["measure_s"] = round(time.perf_counter() - begin - result["compile_s"], 1)
         print(f"{len(todo)} calls, {len(records)} candidates: compiled in {result['compile_s']} s, "
               f"timed in {result['measure_s']} s")  # fmt: skip
@@ -222,7 +227,7 @@ def main() -> int:
     if not calls:
         print("no call has times to compare", file=sys.stderr)
         return 1
-    result.update(device=sorted({c.device for c in calls}), notes=notes, **report(calls, args.folds))
+    result.update(device=sorted({c.device for c in calls}), notes=notes, heuristic=heuristic, **report(calls, args.folds, heuristic))
     if args.model:
         args.model.parent.mkdir(parents=True, exist_ok=True)
         cost_model.CostModel(calls).save(args.model)

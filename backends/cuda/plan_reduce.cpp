@@ -106,8 +106,10 @@ template <int NOUT, int NIN> void spread_out(const gems_call* c, const Device& d
   int64_t blocks, most;
   if (p->columns) {
     p->bx = k.tile ? narrow : int(pow2_ceil(a->kept.rows < 32 ? a->kept.rows : 32));
+    // Fewer outputs side by side where that makes a block for every multiprocessor and its threads still have work (H100: up to 30 %).
+    while (!k.tile && p->bx > 8 && ceil_div(a->kept.rows, p->bx) < dev.sm_count && a->units >= 4 * kThreads / p->bx) p->bx /= 2;
     refuse(k.tile > 3 || (k.tile && p->bx > pow2_ceil(a->kept.rows)), "more outputs beside each other than there are");
-    p->main.block = threads ? threads : kThreads;
+    p->main.block = threads ? threads : a->units <= kThreads / p->bx * 2 ? kThreads / 2 : kThreads;
     refuse(p->main.block / 2 * p->vec * simt::kStateBytes(NOUT) > 48 * 1024, "more shared memory than a block has");
     blocks = ceil_div(a->kept.rows, p->bx);
     most = a->units / (p->main.block / p->bx * 2 * kUnroll);
@@ -119,8 +121,10 @@ template <int NOUT, int NIN> void spread_out(const gems_call* c, const Device& d
     most = 1;
   } else {
     // A block an output: more threads when there are few outputs and the reduction is long but not long enough to be split.
-    int64_t wanted = a->kept.rows >= 4 * dev.sm_count ? kThreads : a->units / kUnroll;
-    p->main.block = threads ? threads : wanted >= 1024 ? 1024 : wanted >= 512 ? 512 : kThreads;
+    // Many outputs of 16-bit elements: 128 threads each, 15 % faster on an H100 (sum of rows of 4096 and 8192).
+    const int many = dtype_size(c->t[c->nout].dtype) == 2 ? kThreads / 2 : kThreads;
+    int64_t wanted = a->kept.rows >= 4 * dev.sm_count ? many : a->units / kUnroll;
+    p->main.block = threads ? threads : wanted >= 1024 ? 1024 : wanted >= 512 ? 512 : wanted == many ? many : kThreads;
     refuse((k.tile || k.block) && a->units * 2 <= p->main.block, "more threads than an output has packs");
     blocks = a->kept.rows;
     most = a->units / (8 * 1024);

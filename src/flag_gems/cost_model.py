@@ -256,7 +256,7 @@ class CostModel:
 
     def worth_measuring(self, op: str, bucket: str, candidates: Sequence[str], device: str) -> list[str]:
         """All where too little is known, else a quarter of them, three at least: own, native and the most promising."""
-        most = max(3, -(-len(candidates) // SHARE))
+        most = max(3, len(candidates) // SHARE)
         if len(candidates) <= most or not self.knows(op, device):
             return list(candidates)
         fixed = [c for c in ("native", "own") if c in candidates]

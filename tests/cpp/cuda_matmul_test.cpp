@@ -335,7 +335,7 @@ TEST(MatmulPlan, FillsTheMachineWithTheWeightsOfADecodingStep) {
     for (Layout lb : {kRows, kColumns}) {
       const MatmulPlan p = plan(kBf, 1, n, 4096, lb, device(132), MatmulChoice::automatic);
       ASSERT_EQ(p.kernel, MatmulKernel::thin);
-      EXPECT_GE(p.grid_x, n < 2048 ? 64u : 128u) << n;
+      EXPECT_GE(p.grid_x, n < 4096 ? 64u : 128u) << n;
       EXPECT_EQ(p.grid_x % p.split, 0u);
     }
 }

@@ -94,7 +94,7 @@ const std::vector<Case>& cases() {
        16,
        1,
        {"own:split=1", "own:tile=4", "own:block=4", "own:tile=3,unroll=4"},
-       {"own:block=1", "own:unroll=1", "own:tile=3"}},
+       {"own:block=1", "own:unroll=3", "own:tile=3"}},
       {"add of a row",
        [](F f) {
          Call c("add");
@@ -201,7 +201,7 @@ const std::vector<Case>& cases() {
        12,
        2,
        {"own:tile=4"},
-       {"own:tile=1", "own:split=2", "own:block=3"}},
+       {"own:tile=3", "own:split=2", "own:block=3"}},
       {"cumsum",
        [](F f) {
          Call c("cumsum");
@@ -355,6 +355,7 @@ TEST_P(CudaVariants, WhatACallCannotHaveIsRefusedBeforeAnythingIsLaunched) {
 TEST_P(CudaVariants, LaunchWhatWasPlanned) {
   static FakeCuda::Launch recent[8];
   fake->recent = recent;
+  backend->jit_mode(GEMS_JIT_SYNC);
   static const auto scratch = [](int, int, size_t, void*, void** handle) {
     return *handle = reinterpret_cast<void*>(uintptr_t{1} << 45);
   };
