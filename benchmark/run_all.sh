@@ -16,6 +16,7 @@ step() {
 }
 step toggle_cost benchmark/toggle_cost.py
 step host_cost-"$DEVICE" benchmark/host_cost.py --device "$DEVICE"
+step tune_lookup-"$DEVICE" benchmark/tune_lookup.py --device "$DEVICE"
 if [ "$DEVICE" = cpu ]; then
   step cpu_matmul benchmark/cpu_matmul.py
   step cpu_ops benchmark/cpu_ops.py

@@ -11,6 +11,7 @@
 #include "core/jit/source_folder.h"
 #include "core/registry.h"
 #include "core/tune/choices.h"
+#include "core/tune/online.h"
 
 namespace gems {
 namespace {
@@ -117,9 +118,7 @@ int plan_for(const char* arch, int model, void (*report)(const gems_planned*)) {
   return 0;
 }
 
-gems_status run(gems_call& call) {
-  const gems_backend* b = backend_for(call.t[0].device_type);
-  call.candidate = __builtin_expect(tuning_watches(), 0) ? watched_candidate(call) : choice_for(call);
+static inline gems_status run_candidate(gems_call& call, const gems_backend* b) {
   if (__builtin_expect(call.candidate == kCandidateNative, 0)) {
     t_error = "measured: the native kernel is faster here";
     return GEMS_UNSUPPORTED;
@@ -140,6 +139,31 @@ gems_status run(gems_call& call) {
   if (s == GEMS_OK) call_counter().fetch_add(1, std::memory_order_relaxed);
   else t_error = b->last_error();
   return s;
+}
+
+// While tuning: forced, decided, or one of the candidates that are being measured.
+static gems_status run_watched(gems_call& call, const gems_backend* b) {
+  call.candidate = watched_candidate(call);
+  if (call.candidate != kCandidateNone) return run_candidate(call, b);
+  OnlineSample sample;
+  // Nothing is measured on a machine that isn't here.
+  const int16_t candidate = call.candidate = t_planner ? int16_t{kCandidateAuto} : online_begin(call, b, sample);
+  const gems_status s = run_candidate(call, b);
+  if (!sample.bucket) return s;
+  if (candidate == kCandidateNative) {
+    t_error = "measured: the native kernel's turn";
+    online_park(sample);
+  } else {
+    online_end(sample, s);
+  }
+  return s;
+}
+
+gems_status run(gems_call& call) {
+  const gems_backend* b = backend_for(call.t[0].device_type);
+  if (__builtin_expect(tuning_watches(), 0)) return run_watched(call, b);
+  call.candidate = choice_for(call);
+  return run_candidate(call, b);
 }
 
 const char* last_error() { return t_error; }

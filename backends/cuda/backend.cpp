@@ -51,10 +51,7 @@ gems_status run(const gems_call* call) {
   t.call = call;
   const gems_status r = dispatch(call);
   t.call = nullptr;
-  if (__builtin_expect(t.restore != nullptr, 0)) {
-    driver().cuCtxSetCurrent(t.restore);
-    t.restore = nullptr;
-  }
+  restore_context();
   return r;
 }
 
@@ -89,8 +86,8 @@ const gems_backend kBackend = {
     .jit_pending = jit_pending,
     .environment = environment,
     .variants = variants,
-    .mark = nullptr,
-    .elapsed = nullptr,
+    .mark = mark,
+    .elapsed = elapsed,
     .target = target,
 };
 

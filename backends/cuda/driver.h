@@ -11,6 +11,7 @@ typedef struct CUctx_st* CUcontext;
 typedef struct CUmod_st* CUmodule;
 typedef struct CUfunc_st* CUfunction;
 typedef struct CUstream_st* CUstream;
+typedef struct CUevent_st* CUevent;
 
 enum : CUresult {
   CUDA_SUCCESS = 0,
@@ -18,6 +19,7 @@ enum : CUresult {
   CUDA_ERROR_INVALID_IMAGE = 200,
   CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
   CUDA_ERROR_NOT_FOUND = 500,
+  CUDA_ERROR_NOT_READY = 600,
   CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES = 701,
   CUDA_ERROR_NOT_SUPPORTED = 801,
 };
@@ -74,9 +76,13 @@ struct CUlaunchConfig {
   X(cuThreadExchangeStreamCaptureMode, (int*))                                    \
   X(cuLaunchKernel, (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**))
 
-// In newer drivers only; nullptr where they are missing.
-#define GEMS_CUDA_OPTIONAL_FUNCTIONS(X) \
-  X(cuDriverGetVersion, (int*))         \
+// Without which calls still run; nullptr where they are missing.
+#define GEMS_CUDA_OPTIONAL_FUNCTIONS(X)             \
+  X(cuDriverGetVersion, (int*))                     \
+  X(cuEventCreate, (CUevent*, unsigned))            \
+  X(cuEventRecord, (CUevent, CUstream))             \
+  X(cuEventQuery, (CUevent))                        \
+  X(cuEventElapsedTime, (float*, CUevent, CUevent)) \
   X(cuLaunchKernelEx, (const CUlaunchConfig*, CUfunction, void**, void**))
 
 struct Driver {

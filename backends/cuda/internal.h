@@ -133,6 +133,14 @@ struct ThreadState {
   std::string text;         // storage of `reason` when it isn't static
 };
 ThreadState& thread_state();
+// Gives the caller the context back that device_of() switched away from.
+inline void restore_context() {
+  ThreadState& t = thread_state();
+  if (__builtin_expect(t.restore != nullptr, 0)) {
+    driver().cuCtxSetCurrent(t.restore);
+    t.restore = nullptr;
+  }
+}
 
 gems_status dispatch(const gems_call* call);  // to the family planners
 bool declared(const gems_call* call);         // has the call's family each knob of its variant?
@@ -144,6 +152,12 @@ std::string device_environment(int index);  // gems_backend::environment; "" if 
 // target.cpp
 int target(const char* arch, int model, void (*report)(const gems_planned*));
 int target_pending(double seconds);
+
+bool capturing(const gems_call* call);  // its stream, as far as can be known
+
+// marks.cpp
+void* mark(const gems_call* call);
+int elapsed(void* begin, void* end, double* microseconds);
 
 // pool.cpp
 int jit_mode(int mode);

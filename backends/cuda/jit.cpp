@@ -97,12 +97,6 @@ std::string driver_version() {
   return "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-bool capturing(const gems_call* call) {
-  int status = CU_STREAM_CAPTURE_STATUS_NONE;
-  // An error means that another stream's capture forbids the question: the same answer.
-  return driver().cuStreamIsCapturing((CUstream)call->stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
-}
-
 // GEMS_JIT=off: the first kernel that is missing is a warning, the others are counted and named at the debug level only.
 std::string report_missing(const std::string& what) {
   static std::atomic<int> count{0};
@@ -132,6 +126,12 @@ std::string report_missing(const std::string& what) {
 }  // namespace
 
 // ---- jit.h ----
+
+bool capturing(const gems_call* call) {
+  int status = CU_STREAM_CAPTURE_STATUS_NONE;
+  // An error means that another stream's capture forbids the question: the same answer.
+  return driver().cuStreamIsCapturing((CUstream)call->stream, &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
 
 const Device* device_of(const gems_call* call) {
   const unsigned index = (unsigned char)call->t[0].device_index;

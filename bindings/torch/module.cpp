@@ -27,8 +27,8 @@ PyObject* py_table(PyObject*, PyObject*) {
     PyObject* list = PyList_New(0);
     for (const Row* r : rows()) {
       const std::string key = r->ns == "aten" ? r->key : r->ns + "::" + r->key;
-      PyObject* t =
-          Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(), family_name(op_family(r->op)), r->op->doc);
+      PyObject* t = Py_BuildValue("(isssss)", r->index, r->op->name, key.c_str(), r->function.c_str(),
+                                  family_name(op_family(r->op)), r->op->doc);
       PyList_Append(list, t);
       Py_DECREF(t);
     }
@@ -270,8 +270,8 @@ PyModuleDef kModule = {
 
 PyMODINIT_FUNC PyInit__C() {
   PyObject* module = PyModule_Create(&gems::torch_binding::kModule);
-  for (PyMethodDef* methods :
-       {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(), gems::torch_binding::target_methods()})
+  for (PyMethodDef* methods : {gems::torch_binding::kCacheMethods, gems::torch_binding::tune_methods(),
+                               gems::torch_binding::choice_methods(), gems::torch_binding::target_methods()})
     if (module && PyModule_AddFunctions(module, methods) < 0) Py_CLEAR(module);
   return module;
 }

@@ -12,6 +12,7 @@
 #include "bindings/torch/tensors.h"
 #include "bindings/torch/unboxed.h"
 #include "core/backend.h"
+#include "core/tune/online.h"
 
 namespace gems::torch_binding {
 
@@ -38,6 +39,14 @@ void call_native(std::unique_ptr<c10::SafeKernelFunction>& native, const Row& r,
   native->callBoxed(*r.handle, ks, st);
 }
 
+// Instead of our kernel: while calls are measured it may be its turn.
+void run_native(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st) {
+  if (C10_LIKELY(!tuning_watches())) return call_native(r.native[device], r, ks, &st);
+  OnlineNative turn(r.op);
+  call_native(r.native[device], r, ks, &st);
+  turn.done();
+}
+
 // Our kernel or none: what runs natively while its kernel is compiled has to wait for it here.
 bool serve(Row& r, int device, torch::jit::Stack& st) {
   if (r.handler(r, st)) return true;
@@ -55,7 +64,7 @@ void run_observed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack&
     if (auto* f = g_recorder.load(std::memory_order_relaxed)) f(r.index);
     return;
   }
-  call_native(r.native[device], r, ks, &st);
+  run_native(r, device, ks, st);
   c.native.fetch_add(1, std::memory_order_relaxed);
   c.native_ns.fetch_add(now_ns() - t0, std::memory_order_relaxed);
 }
@@ -150,6 +159,7 @@ void run_boxed(Row& r, int device, c10::DispatchKeySet ks, torch::jit::Stack& st
       return;
     }
     c.native.fetch_add(1, std::memory_order_relaxed);
+    return run_native(r, device, ks, st);
   }
   call_native(r.native[device], r, ks, &st);
 }

@@ -2,6 +2,7 @@
 #include "bindings/torch/handlers.h"
 #include "bindings/torch/tensors.h"
 #include "core/backend.h"
+#include "core/tune/online.h"
 
 namespace gems::torch_binding {
 namespace {
@@ -212,6 +213,7 @@ bool param_grads(const gems_op_info* op, const at::Tensor& grad, const at::Tenso
 }  // namespace
 
 bool handle_layer_norm_backward(Row& r, torch::jit::Stack& st) {
+  const OnlinePause two_calls;
   if (r.nouts) return false;
   c10::IValue* a = arguments(r, st);
   const at::Tensor &grad = a[0].toTensor(), &x = a[1].toTensor(), &mean = a[3].toTensor(), &rstd = a[4].toTensor();
@@ -287,6 +289,7 @@ bool handle_rms_norm(Row& r, torch::jit::Stack& st) {
 }
 
 bool handle_rms_norm_backward(Row& r, torch::jit::Stack& st) {
+  const OnlinePause two_calls;
   // (grad_out, input, normalized_shape, rstd, weight?, bool[2] output_mask) -> (grad_input, grad_weight)
   c10::IValue* a = arguments(r, st);
   const at::Tensor &grad = a[0].toTensor(), &x = a[1].toTensor(), &rstd = a[3].toTensor();

@@ -2,12 +2,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <cstdlib>
 #include <map>
 
 #include "bindings/torch/python.h"
 #include "bindings/torch/tune_module.h"
-#include "core/tune/choices.h"
 #include "core/tune/records.h"
 
 namespace gems::torch_binding {
@@ -15,35 +13,8 @@ namespace {
 
 constexpr const char* kCapsule = "flag_gems.RecordStore";
 
-// Without the interpreter's lock: a store may wait for another process or a server.
-class Unlocked {
- public:
-  Unlocked() : state_(PyEval_SaveThread()) {}
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-  ~Unlocked() { PyEval_RestoreThread(state_); }
-
- private:
-  PyThreadState* state_;
-};
-
 RecordStore* store_of(PyObject* o) { return static_cast<RecordStore*>(PyCapsule_GetPointer(o, kCapsule)); }
 PyObject* text(const std::string& s) { return PyUnicode_FromStringAndSize(s.data(), static_cast<Py_ssize_t>(s.size())); }
-
-// A list of what `one` makes of each element; nullptr if one of them failed.
-template <class Range, class F> PyObject* list_of(const Range& range, F one) {
-  PyObject* list = PyList_New(0);
-  if (!list) return nullptr;
-  for (const auto& e : range) {
-    PyObject* o = one(e);
-    const bool good = o && PyList_Append(list, o) == 0;
-    Py_XDECREF(o);
-    if (good) continue;
-    Py_DECREF(list);
-    return nullptr;
-  }
-  return list;
-}
 
 PyObject* tuple_of(const TuneRecord& r) {
   auto c = [](const std::string& s) { return s.c_str(); };  // no record holds a NUL
@@ -311,48 +282,7 @@ PyObject* tune_parse(PyObject*, PyObject* args) {
   return result;
 }
 
-// ---- what was decided (core/tune/choices.h) ----
-PyObject* tune_choices(PyObject*, PyObject* arg) {
-  PyObject* seq = PySequence_Fast(arg, "a list of (op, bucket, candidate)");
-  if (!seq) return nullptr;
-  std::vector<Choice> choices;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(seq); i++) {
-    const char *op, *bucket, *candidate;
-    PyObject* t = PySequence_Fast_GET_ITEM(seq, i);
-    if (!PyTuple_Check(t) || !PyArg_ParseTuple(t, "sss", &op, &bucket, &candidate)) {
-      if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a tuple (op, bucket, candidate)");
-      Py_DECREF(seq);
-      return nullptr;
-    }
-    const std::string text = bucket;
-    const size_t at = text.rfind('#');
-    const int16_t c = candidate_of_name(candidate);
-    if (at == std::string::npos || c < 0) continue;  // of another version
-    choices.push_back({op, std::strtoull(text.c_str() + at + 1, nullptr, 16), c});
-  }
-  Py_DECREF(seq);
-  return guarded([&]() -> PyObject* { return PyLong_FromSize_t(set_choices(choices)); });
-}
-PyObject* tune_force(PyObject*, PyObject* arg) {
-  const char* name = PyUnicode_AsUTF8(arg);
-  if (!name) return nullptr;
-  const int16_t c = candidate_of_name(name);
-  if (c < 0) return PyErr_Format(PyExc_ValueError, "flag_gems: no candidate %s", name);
-  force_candidate(c);
-  Py_RETURN_NONE;
-}
-PyObject* tune_trace(PyObject*, PyObject* arg) {
-  const auto seen = trace_buckets(PyObject_IsTrue(arg) == 1);
-  return list_of(seen, [](const TracedCall& s) {
-    PyObject* names = list_of(s.candidates, [](const std::string& c) { return PyUnicode_FromString(c.c_str()); });
-    return names ? Py_BuildValue("(ssN)", s.op.c_str(), s.bucket.c_str(), names) : nullptr;
-  });
-}
-
 PyMethodDef kMethods[] = {
-    {"tune_choices", tune_choices, METH_O, "([(op, bucket, candidate)]): replaces what was decided; how many hold"},
-    {"tune_force", tune_force, METH_O, "(candidate): for all calls of this thread; \"auto\" ends it"},
-    {"tune_trace", tune_trace, METH_O, "(on): [(op, bucket, [candidates])] of this thread's calls since the last call"},
     {"tune_open", tune_open, METH_VARARGS, "(where[, limits]); None: the store of this process; a capsule"},
     {"tune_put", tune_put, METH_VARARGS, "(store, records): how many were taken"},
     {"tune_winners", tune_winners, METH_VARARGS, "(store, env, hashes or None): the fastest record of each bucket"},

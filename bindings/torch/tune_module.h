@@ -5,5 +5,6 @@
 namespace gems::torch_binding {
 
 PyMethodDef* tune_methods();
+PyMethodDef* choice_methods();
 
 }  // namespace gems::torch_binding

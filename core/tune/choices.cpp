@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 
 #include "core/backend.h"
 #include "core/promote.h"
 #include "core/registry.h"
+#include "core/tune/fork_mutex.h"
 
 namespace gems {
 namespace {
@@ -66,25 +66,47 @@ uint64_t hash_of(const Geometry& g) {
   return h ? h : 1;  // 0 marks a free slot
 }
 
+// Open addressing with linear probing; 0 is a free slot. Readers take no lock: a slot's candidate is written before its bucket.
 struct Table {
-  uint64_t mask;
-  std::unique_ptr<uint64_t[]> bucket;
-  std::unique_ptr<int16_t[]> candidate;
+  explicit Table(uint64_t capacity)
+      : mask(capacity - 1),
+        bucket(std::make_unique<std::atomic<uint64_t>[]>(capacity)),
+        candidate(std::make_unique<std::atomic<int16_t>[]>(capacity)) {}
+  int16_t find(uint64_t h, int16_t none) const {
+    for (uint64_t i = h & mask;; i = (i + 1) & mask) {
+      const uint64_t b = bucket[i].load(std::memory_order_acquire);
+      if (b == h) return candidate[i].load(std::memory_order_relaxed);
+      if (!b) return none;
+    }
+  }
+  bool add(uint64_t h, int16_t c) {  // there is room
+    uint64_t i = h & mask;
+    for (; const uint64_t b = bucket[i].load(std::memory_order_relaxed); i = (i + 1) & mask)
+      if (b == h) return false;
+    candidate[i].store(c, std::memory_order_relaxed);
+    bucket[i].store(h, std::memory_order_release);
+    used++;
+    return true;
+  }
+  const uint64_t mask;
+  uint64_t used = 0;
+  std::unique_ptr<std::atomic<uint64_t>[]> bucket;
+  std::unique_ptr<std::atomic<int16_t>[]> candidate;
 };
 
 // One table an operator; null: nothing is decided. Replaced tables stay alive: a reader may still be in one.
-std::atomic<const Table*>* tables() {
-  static auto* t = new std::atomic<const Table*>[static_cast<size_t>(op_count())]();
+std::atomic<Table*>* tables() {
+  static auto* t = new std::atomic<Table*>[static_cast<size_t>(op_count())]();
   return t;
 }
-std::mutex g_mutex;
 std::atomic<int> g_watchers{0};
 struct Watch {
   int16_t forced = kCandidateAuto;
   bool tracing = false;
-  std::vector<TracedCall> seen;
 };
-thread_local Watch t_watch;
+thread_local Watch
+    t_watch;  // plain, so that looking at it calls no constructor: each decided call does while others are measured
+thread_local std::vector<TracedCall> t_seen;
 
 }  // namespace
 
@@ -154,41 +176,38 @@ std::string bucket_text(const gems_call& c) {
   return s + hex;
 }
 
-size_t set_choices(const std::vector<Choice>& choices) {
-  std::vector<std::vector<const Choice*>> by_op(static_cast<size_t>(op_count()));
+namespace {
+size_t take_choices(const std::vector<Choice>& choices, bool replace) {
+  std::lock_guard<std::mutex> lock(fork_mutex<Table>());
+  if (replace)
+    for (int id = 0; id < op_count(); id++) tables()[id].store(nullptr, std::memory_order_release);
   size_t n = 0;
-  for (const Choice& c : choices)
-    if (const gems_op_info* op = op_find(c.op.c_str())) {
-      by_op[static_cast<size_t>(op->id)].push_back(&c);
-      n++;
+  for (const Choice& c : choices) {
+    const gems_op_info* op = op_find(c.op.c_str());
+    if (!op || !c.bucket) continue;
+    std::atomic<Table*>& at = tables()[op->id];
+    Table* t = at.load(std::memory_order_relaxed);
+    if (!t || 2 * (t->used + 1) > t->mask + 1) {  // old ones of a growing table are as large as the last together
+      auto* larger = new Table(t ? 2 * (t->mask + 1) : 8);
+      for (uint64_t i = 0; t && i <= t->mask; i++)
+        if (const uint64_t h = t->bucket[i].load(std::memory_order_relaxed))
+          larger->add(h, t->candidate[i].load(std::memory_order_relaxed));
+      at.store(t = larger, std::memory_order_release);
     }
-  std::lock_guard<std::mutex> lock(g_mutex);
-  for (size_t id = 0; id < by_op.size(); id++) {
-    Table* t = nullptr;
-    if (!by_op[id].empty()) {
-      uint64_t capacity = 8;
-      while (capacity < 2 * by_op[id].size()) capacity *= 2;
-      t = new Table{capacity - 1, std::make_unique<uint64_t[]>(capacity), std::make_unique<int16_t[]>(capacity)};
-      for (const Choice* c : by_op[id]) {
-        uint64_t i = c->bucket & t->mask;
-        while (t->bucket[i] && t->bucket[i] != c->bucket) i = (i + 1) & t->mask;
-        t->bucket[i] = c->bucket;
-        t->candidate[i] = c->candidate;
-      }
-    }
-    tables()[id].store(t, std::memory_order_release);
+    n += t->add(c.bucket, c.candidate);
   }
   return n;
 }
-
-int16_t choice_for(const gems_call& call) {
+// The candidate, or `none` where nothing is decided.
+inline int16_t look_up(const gems_call& call, int16_t none) {
   const Table* t = tables()[call.op->id].load(std::memory_order_acquire);
-  if (__builtin_expect(!t, 1)) return kCandidateAuto;
-  const uint64_t h = bucket_hash(call);
-  for (uint64_t i = h & t->mask; t->bucket[i]; i = (i + 1) & t->mask)
-    if (t->bucket[i] == h) return t->candidate[i];
-  return kCandidateAuto;
+  return __builtin_expect(!t, 1) ? none : t->find(bucket_hash(call), none);
 }
+}  // namespace
+
+size_t set_choices(const std::vector<Choice>& choices) { return take_choices(choices, true); }
+size_t add_choices(const std::vector<Choice>& choices) { return take_choices(choices, false); }
+int16_t choice_for(const gems_call& call) { return look_up(call, kCandidateAuto); }
 
 void force_candidate(int16_t candidate) {
   const bool before = t_watch.forced != kCandidateAuto, now = candidate != kCandidateAuto;
@@ -198,21 +217,24 @@ void force_candidate(int16_t candidate) {
 std::vector<TracedCall> trace_buckets(bool on) {
   if (on != t_watch.tracing) g_watchers.fetch_add(on ? 1 : -1);
   t_watch.tracing = on;
-  return std::move(t_watch.seen);
+  return std::move(t_seen);
 }
+void watch_calls(bool on) { g_watchers.fetch_add(on ? 1 : -1); }
 bool tuning_watches() { return g_watchers.load(std::memory_order_relaxed) != 0; }
+static void trace(const gems_call& call) {
+  TracedCall seen{call.op->name, bucket_text(call), {kNames[kCandidateOwn]}};
+  constexpr int kMost = 256;
+  int16_t variants[kMost];
+  const gems_backend* b = backend_for(call.t[0].device_type);
+  const int n = b && b->variants ? b->variants(&call, variants, kMost) : 0;
+  for (int i = 0; i < n; i++) seen.candidates.push_back(candidate_name(variants[i]));
+  if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) seen.candidates.push_back(kNames[kCandidateSerial]);
+  t_seen.push_back(std::move(seen));
+}
 int16_t watched_candidate(const gems_call& call) {
-  if (t_watch.tracing) {
-    TracedCall seen{call.op->name, bucket_text(call), {kNames[kCandidateOwn]}};
-    constexpr int kMost = 256;
-    int16_t variants[kMost];
-    const gems_backend* b = backend_for(call.t[0].device_type);
-    const int n = b && b->variants ? b->variants(&call, variants, kMost) : 0;
-    for (int i = 0; i < n; i++) seen.candidates.push_back(candidate_name(variants[i]));
-    if (call.t[0].device_type == GEMS_CPU && framework_threads() > 1) seen.candidates.push_back(kNames[kCandidateSerial]);
-    t_watch.seen.push_back(std::move(seen));
-  }
-  return t_watch.forced != kCandidateAuto ? t_watch.forced : choice_for(call);
+  const Watch w = t_watch;
+  if (__builtin_expect(w.tracing, 0)) trace(call);
+  return w.forced != kCandidateAuto ? w.forced : look_up(call, kCandidateNone);
 }
 
 }  // namespace gems

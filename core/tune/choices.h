@@ -10,6 +10,7 @@ namespace gems {
 
 // Candidates that every operator has; from GEMS_VARIANT on variants of a backend's kernel (backend_abi.h, gems_knobs).
 enum : int16_t {
+  kCandidateNone = -1,   // nothing is decided, where that differs from a decision for the heuristic
   kCandidateAuto = 0,    // no decision: the backend's heuristic
   kCandidateNative = 1,  // the framework's kernel
   kCandidateOwn = 2,     // ours, also where the heuristic would leave the call to the native kernel
@@ -32,6 +33,8 @@ struct Choice {
 };
 // Replaces what was decided before (an empty list: nothing is decided). Names of unknown operators are skipped. Returns how many hold.
 GEMS_API size_t set_choices(const std::vector<Choice>& choices);
+// Adds to them; of what is decided already nothing changes. Safe beside calls. Returns how many are new.
+GEMS_API size_t add_choices(const std::vector<Choice>& choices);
 GEMS_API int16_t choice_for(const gems_call& call);
 
 // While tuning: every call of this thread runs this candidate whatever was decided; kCandidateAuto ends that.
@@ -42,8 +45,9 @@ struct TracedCall {
   std::vector<std::string> candidates;  // what is worth measuring: "own", variants; "native" is always
 };
 GEMS_API std::vector<TracedCall> trace_buckets(bool on);
-// Is a thread tracing or forcing? run() looks at it, one relaxed load.
+// Is a thread tracing or forcing, or are calls measured (online.h)? run() looks at it, one relaxed load.
 GEMS_API bool tuning_watches();
-GEMS_API int16_t watched_candidate(const gems_call& call);  // of this thread, with its trace
+void watch_calls(bool on);                                  // one watcher more or less
+GEMS_API int16_t watched_candidate(const gems_call& call);  // of this thread, with its trace; kCandidateNone: nothing is decided
 
 }  // namespace gems

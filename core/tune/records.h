@@ -83,7 +83,10 @@ struct StoreOptions {
 
 // where: the path of an SQLite file, "sqlite:///path", "postgresql://..." or "" (memory).
 GEMS_API std::unique_ptr<RecordStore> open_records(const std::string& where, const StoreOptions& options = {});
-// GEMS_TUNE_DB_URL, FLAGGEMS_DB_URL, GEMS_TUNE_DB, <cache folder>/tune.sqlite: the first that is there; "" if none.
+// The fleet's: GEMS_TUNE_DB_URL or FLAGGEMS_DB_URL. The machine's: GEMS_TUNE_DB or <cache folder>/tune.sqlite. "" if there is none.
+GEMS_API std::string fleet_records_place();
+GEMS_API std::string machine_records_place();
+// The fleet's if there is one, else the machine's.
 GEMS_API std::string default_records_place();
 // The store of this process at default_records_place(), opened by the first call.
 GEMS_API RecordStore& process_records();

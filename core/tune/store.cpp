@@ -17,8 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 class Store;
 
-// One lock for all stores: using them is rare, and fork needs to hold them all. Both live as long as the process.
-std::mutex& mutex() {
+// Guards the set below. Fork and exit then take the stores' own locks, nobody else two of them. All live as long as the process.
+std::mutex& registry() {
   static auto* m = new std::mutex;
   return *m;
 }
@@ -34,30 +34,40 @@ class Store : public RecordStore {
     // Neither SQLite's locks nor a server's connection survive a fork: they are closed before, and opened by whoever needs them after.
     static const int once = pthread_atfork(
         [] {
-          mutex().lock();
-          for (Store* s : open_stores()) s->disconnect();
+          registry().lock();
+          for (Store* s : open_stores()) {
+            s->mutex_.lock();
+            s->disconnect();
+          }
         },
-        [] { mutex().unlock(); }, [] { mutex().unlock(); });
+        unlock_all, unlock_all);
     (void)once;
     static const int at_exit = std::atexit([] {  // SQLite folds its log into the file when the last one closes it
-      if (!mutex().try_lock()) return;           // a thread still works there: the log stays, which is as good
-      for (Store* s : open_stores()) s->flush_and_close();
-      mutex().unlock();
+      std::lock_guard<std::mutex> all(registry());
+      for (Store* s : open_stores())
+        if (s->mutex_.try_lock()) {  // else a thread still works there: the log stays, which is as good
+          s->flush_and_close();
+          s->mutex_.unlock();
+        }
     });
     (void)at_exit;
-    std::lock_guard<std::mutex> lock(mutex());
-    open_stores().insert(this);
+    {
+      std::lock_guard<std::mutex> all(registry());
+      open_stores().insert(this);
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
     if (!problem_.empty()) say(problem_);
     if (db_) attempt(false, [](Database&) { return Outcome::ok; });
   }
   ~Store() override {
-    std::lock_guard<std::mutex> lock(mutex());
-    flush_and_close();
+    std::lock_guard<std::mutex> all(registry());  // so that no fork looks at it meanwhile
     open_stores().erase(this);
+    std::lock_guard<std::mutex> lock(mutex_);
+    flush_and_close();
   }
 
   size_t put(const std::vector<TuneRecord>& batch) override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return 0;
     size_t n = 0;
     for (const TuneRecord& r : batch) {
@@ -75,14 +85,14 @@ class Store : public RecordStore {
   }
 
   std::vector<TuneRecord> all(const RecordFilter& filter) override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     return read(filter);
   }
 
   std::vector<TuneRecord> winners(const TuneEnv& env, const KernelHash& current) override {
     std::vector<TuneRecord> found;
     {
-      std::lock_guard<std::mutex> lock(mutex());
+      std::lock_guard<std::mutex> lock(mutex_);
       RecordFilter f;
       f.device = env.device;
       f.driver = env.driver;
@@ -107,7 +117,7 @@ class Store : public RecordStore {
       if (!at.second && r.median_us < at.first->second.median_us) at.first->second = std::move(r);
     }
     if (other_kernels) {
-      std::lock_guard<std::mutex> lock(mutex());
+      std::lock_guard<std::mutex> lock(mutex_);
       say_once("hash", std::to_string(other_kernels) + " records were measured with other texts of their kernels (" + example +
                            ", ...) and are ignored; remedy: tune again");
     }
@@ -118,7 +128,7 @@ class Store : public RecordStore {
   }
 
   size_t erase(const RecordFilter& filter) override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return 0;
     flush();
     const size_t waiting = memory_.erase(filter);
@@ -128,7 +138,7 @@ class Store : public RecordStore {
   }
 
   size_t trim(int64_t max_records, double max_age_days) override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return 0;
     const int64_t now = std::time(nullptr), newest = now + kSlackSeconds;
     const int64_t oldest = max_age_days < 0 || max_age_days > 1e6 ? INT64_MIN : now - static_cast<int64_t>(max_age_days * 86400);
@@ -139,7 +149,7 @@ class Store : public RecordStore {
   }
 
   std::vector<std::string> verify() override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     std::vector<std::string> problems;
     if (closed_) return {"the store is closed"};
     flush();
@@ -168,17 +178,21 @@ class Store : public RecordStore {
   }
 
   void close() override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     flush_and_close();
   }
 
   std::string where() const override { return where_; }
   std::string problem() const override {
-    std::lock_guard<std::mutex> lock(mutex());
+    std::lock_guard<std::mutex> lock(mutex_);
     return problem_;
   }
 
  private:
+  static void unlock_all() {
+    for (Store* s : open_stores()) s->mutex_.unlock();
+    registry().unlock();
+  }
   // Runs an operation of the database, opening it if need be; false if it can't be had now.
   template <class F> bool attempt(bool writes, F f) {
     if (!db_ || closed_ || (writes && read_only_) ||
@@ -295,7 +309,7 @@ class Store : public RecordStore {
     if (records.empty()) return;
     // The nearest environment: what it has in common with this one isn't worth a word.
     std::string nearest;
-    int least = 5;
+    int least = 4;  // where device, driver and compiler all differ it is another kind of chip: not worth a line
     for (const TuneRecord& r : records) {
       std::string text;
       int differ = 0;
@@ -307,12 +321,14 @@ class Store : public RecordStore {
       compare("device", r.device, env.device);
       compare("driver", r.driver, env.driver);
       compare("compiler", r.compiler, env.compiler);
+      const bool other_kind = differ == 3;
       compare("library", r.library, env.library);
-      if (differ < least) {
+      if (!other_kind && differ < least) {
         least = differ;
         nearest = text;
       }
     }
+    if (nearest.empty()) return;
     say_once(id, where_ + ": none of " + std::to_string(records.size()) + " records holds here, the nearest have " + nearest +
                      "; they are ignored; remedy: tune here (flag-gems pretune)");
   }
@@ -322,6 +338,7 @@ class Store : public RecordStore {
     if (said_.insert(id).second) log(2, "tuning records: " + text);
   }
 
+  mutable std::mutex mutex_;
   const std::string where_;
   std::string problem_;
   const StoreOptions options_;
@@ -367,11 +384,19 @@ std::unique_ptr<RecordStore> open_records(const std::string& where, const StoreO
   return std::make_unique<Store>(path, "", sqlite_database(path, options), options);
 }
 
-std::string default_records_place() {
-  for (const char* name : {"GEMS_TUNE_DB_URL", "FLAGGEMS_DB_URL", "GEMS_TUNE_DB"})
+std::string fleet_records_place() {
+  for (const char* name : {"GEMS_TUNE_DB_URL", "FLAGGEMS_DB_URL"})
     if (const char* s = setting(name)) return s;
+  return "";
+}
+std::string machine_records_place() {
+  if (const char* s = setting("GEMS_TUNE_DB")) return s;
   const std::string folder = cache_folder();
   return folder.empty() ? "" : folder + "/tune.sqlite";
+}
+std::string default_records_place() {
+  const std::string fleet = fleet_records_place();
+  return fleet.empty() ? machine_records_place() : fleet;
 }
 
 RecordStore& process_records() {

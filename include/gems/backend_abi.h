@@ -150,7 +150,8 @@ typedef struct gems_backend {
    * isn't among them), at most `cap`; returns how many. Launches and compiles nothing. */
   int (*variants)(const gems_call* call, int16_t* candidates, int cap);
   /* (optional) for measuring real calls without a stall: mark() leaves a time mark on the call's stream (NULL: not now, it is being
-   * captured); elapsed() takes two of them back: 1 with the time between them, 0 not there yet (ask again), -1 lost. */
+   * captured) and reads nothing of the call but stream and t[0]'s device; elapsed() takes two of them back: 1 with the time between
+   * them, 0 not there yet (ask again), -1 lost. Without an end it only takes the begin back. From any thread. */
   void* (*mark)(const gems_call* call);
   int (*elapsed)(void* begin, void* end, double* microseconds);
   /* (optional) packs for machines that aren't here: until target(NULL, ..), run() of this thread plans calls on GEMS_PLANNED_DEVICE

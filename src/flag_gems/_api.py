@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from . import config, logging_utils
+from . import _tuning, config, logging_utils
 from ._native import native
 from ._state import State
 from ._table import Table
@@ -107,6 +107,7 @@ def enable(lib=None, unused=None, registrar=None, record=False, once=False, path
     mask = g.selection(None, unused, "unused", 2)
     g.unused = () if unused is None else config.names_from(unused, "exclude")
     config.set_tune_cache_dir(tune_cache_dir or os.environ.get("GEMS_TUNE_CACHE_DIR"))
+    _tuning.begin()
     g.set_base(_registrar_mask(registrar, mask), record, once, path)
 
 
@@ -119,6 +120,7 @@ def only_enable(lib=None, include=None, registrar=None, record=False, once=False
     g = gems()
     mask = g.selection("default" if include is None else include, None, "include", 2)
     g.unused = ()
+    _tuning.begin()
     g.set_base(_registrar_mask(registrar, mask), record, once, path)
 
 
@@ -159,6 +161,7 @@ class use_gems:
     def __enter__(self):
         g = gems()
         mask = g.selection(self._include, self._exclude, "exclude" if self._include is None else "include", 2)
+        _tuning.begin()
         log = logging_utils.LogFile(*self._log) if self._log else None
         try:
             self._open.append((g.state.push(mask), log))

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -21,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from . import cost_model, jit, shapes, tune
+from . import _tuning, cost_model, jit, shapes, tune
 from ._api import gems
 from ._native import native
 from ._version import __version__
@@ -30,31 +29,12 @@ from .race import race
 
 RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
 FORMAT = 1
-WIN = (
-    0.98  # ours must take at most this share of the native time's; nearer than that is noise, and native gives the usual numbers
-)
 COLD = 192 << 20  # bytes that the calls of one graph touch: three times the 60 MB L2 of an H200
 
 
 def environment(device: str) -> tune.TuneEnv:
     """Where a measurement on this device holds."""
-    where = torch.device(device)
-    if where.type == "cuda":
-        index = torch.cuda.current_device() if where.index is None else where.index
-        lines = (native().environment(1, index) or "").split("\n")
-        if len(lines) == 3:
-            return tune.TuneEnv(lines[0], lines[1], f"{lines[2]}, torch {torch.__version__}", __version__)
-    isa = (native().isas() or ["baseline"])[-1]
-    name = f"{_cpu_name()}, {isa}, {torch.get_num_threads()} threads"
-    return tune.TuneEnv(name, platform.machine(), f"torch {torch.__version__}", __version__)
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            return next(line.partition(":")[2].strip() for line in f if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return tune.TuneEnv(*_tuning.environment(device))
 
 
 class Measured(NamedTuple):
@@ -83,12 +63,7 @@ class Measured(NamedTuple):
 def best(times: dict[str, float]) -> str:
     """The candidate to run, of medians: native, own, others in this order, each of which has to lead by 2 % to displace the
     one before it. What is equal keeps the usual numbers, and the simpler way."""
-    order = sorted(times, key=lambda name: (name != "native", name != "own", name))
-    winner = order[0]
-    for name in order[1:]:
-        if times[name] <= WIN * times[winner]:
-            winner = name
-    return winner
+    return native().tune_best(times)
 
 
 def _spread(times: list[float]) -> float:
@@ -326,7 +301,7 @@ def use_folder(folder: str | os.PathLike) -> list[str]:
             f"none of the {len(read.records)} records of {root} is of this machine: they are of {r.device!r}, {r.compiler!r}, "
             f"this is {' and '.join(repr(tuple(environment(d)[:3])) for d in devices)}; calls run untuned"
         )
-    native().tune_choices(choices)
+    _tuning.use_folder(choices)
     return problems
 
 

@@ -6,6 +6,12 @@ says so in one log line and in ``Store.problem``.
 
     with tune.Store() as store:
         tune.export(store, "records.jsonl")
+
+``mode()``, ``set_mode(name)`` and ``using(name)`` (GEMS_TUNE) say where calls get their decisions from:
+
+* ``off`` (default): from the tuned folder that ``enable()`` was given; the heuristic else.
+* ``records``: also from the machine's store, then the fleet's.
+* ``online``: also from measuring calls as they come; ``progress()`` tells how far that is. Offline is ``flag-gems pretune``.
 """
 
 from __future__ import annotations
@@ -17,7 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ._native import native
+from ._tuning import MODES, mode, set_mode, using
 from ._version import __version__
+
+__all__ = [
+    "MODES", "Progress", "RecordFile", "Store", "TuneEnv", "TuneRecord", "default_place", "export", "merge", "mode", "progress",
+    "read_file", "set_mode", "to_text", "using", "verify_folder",
+]  # fmt: skip
 
 
 class TuneEnv(NamedTuple):
@@ -110,6 +122,19 @@ class Store:
 
     def __exit__(self, *exc) -> None:
         self.close()
+
+
+class Progress(NamedTuple):
+    """Of online tuning."""
+
+    buckets: int  # seen, undecided when they were first called
+    measuring: int
+    decided: int
+    samples: int  # calls that were measured
+
+
+def progress() -> Progress:
+    return Progress(*native().tune_progress())
 
 
 def default_place() -> str:

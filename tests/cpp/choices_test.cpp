@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 
 #include "core/plan/plan.h"
 #include "core/registry.h"
@@ -89,6 +91,38 @@ TEST(Choices, ManyBucketsAreFoundAgain) {
   set_choices({});
 }
 
+TEST(Choices, WhatIsAddedNeverReplaces) {
+  Call a("relu", 64), b("relu", 4096), c("neg", 64);
+  EXPECT_EQ(set_choices({{"relu", bucket_hash(a.c), kCandidateNative}}), 1u);
+  EXPECT_EQ(add_choices({{"relu", bucket_hash(a.c), kCandidateOwn},
+                         {"relu", bucket_hash(b.c), kCandidateOwn},
+                         {"neg", bucket_hash(c.c), kCandidateNative},
+                         {"relu", bucket_hash(b.c), kCandidateNative}}),
+            2u);
+  EXPECT_EQ(choice_for(a.c), kCandidateNative);
+  EXPECT_EQ(choice_for(b.c), kCandidateOwn);
+  EXPECT_EQ(choice_for(c.c), kCandidateNative);
+  set_choices({});
+}
+
+// Readers beside a writer whose table grows: what was decided stays decided.
+TEST(Choices, AreReadWhileOthersAreAdded) {
+  Call a("relu", 64);
+  set_choices({{"relu", bucket_hash(a.c), kCandidateNative}});
+  std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; t++)
+    readers.emplace_back([&] {
+      while (!stop) wrong += choice_for(a.c) != kCandidateNative;
+    });
+  for (uint64_t i = 1; i <= 3000; i++) add_choices({{"relu", i * 0x9e3779b97f4a7c15ull, kCandidateOwn}});
+  stop = true;
+  for (std::thread& t : readers) t.join();
+  EXPECT_EQ(wrong, 0);
+  set_choices({});
+}
+
 TEST(Choices, ForcedAndTraced) {
   Call a("relu", 64);
   EXPECT_FALSE(tuning_watches());
@@ -97,7 +131,7 @@ TEST(Choices, ForcedAndTraced) {
   EXPECT_TRUE(tuning_watches());
   EXPECT_EQ(watched_candidate(a.c), kCandidateOwn);
   force_candidate(kCandidateAuto);
-  EXPECT_EQ(watched_candidate(a.c), kCandidateAuto);
+  EXPECT_EQ(watched_candidate(a.c), kCandidateNone);
   const auto seen = trace_buckets(false);
   ASSERT_EQ(seen.size(), 2u);
   EXPECT_EQ(seen[0].op, "relu");
@@ -123,21 +157,22 @@ TEST(Choices, NamesOfCandidates) {
 TEST(Choices, CostOfALookUp) {
   Call a("add", 64), plain("neg", 64);
   set_choices({{"add", bucket_hash(a.c), kCandidateOwn}});
-  const auto measure = [](const char* name, const gems_call& c) {
+  const auto measure = [](const char* name, const gems_call& c, int16_t (*look)(const gems_call&)) {
     double best = 1e9;
     for (int r = 0; r < 20; r++) {
       const auto start = std::chrono::steady_clock::now();
       int sum = 0;
       for (int i = 0; i < 100000; i++) {
-        sum += choice_for(c);
+        sum += look(c);
         asm volatile("" : "+r"(sum));
       }
       best = std::min(best, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count() / 100000);
     }
     std::printf("%s: %.1f ns\n", name, best);
   };
-  measure("decided operator", a.c);
-  measure("operator without decisions", plain.c);
+  measure("decided operator", a.c, choice_for);
+  measure("operator without decisions", plain.c, choice_for);
+  measure("decided operator, in mode online", a.c, watched_candidate);
   set_choices({});
 }
 

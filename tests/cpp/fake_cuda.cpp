@@ -44,7 +44,35 @@ EXPORT int cuFuncGetAttribute(int* v, int, void*) { return *v = 32, 0; }
 EXPORT int cuFuncSetAttribute(void*, int, int) { return 0; }
 EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* n, void*, int, size_t) { return *n = 8, 0; }
 EXPORT int cuStreamIsCapturing(void*, int* status) { return *status = fake_cuda()->capturing, 0; }
-EXPORT int cuThreadExchangeStreamCaptureMode(int*) { return 0; }
+EXPORT int cuThreadExchangeStreamCaptureMode(int* mode) {
+  int& now = fake_cuda()->capture_mode;
+  const int before = now;
+  now = *mode;
+  return *mode = before, 0;
+}
+// Events: a capture elsewhere forbids making and asking them in the global mode.
+static void look_at_mode() {
+  FakeCuda& f = *fake_cuda();
+  f.forbidden += f.capturing && f.capture_mode != 2;
+}
+EXPORT int cuEventCreate(void** e, unsigned) {
+  look_at_mode();
+  fake_cuda()->events++;
+  return *e = new float(0), 0;
+}
+EXPORT int cuEventRecord(void* e, void* stream) {
+  FakeCuda& f = *fake_cuda();
+  if (f.event_error) return f.event_error;
+  *static_cast<float*>(e) = f.clock_ms;
+  f.event_stream = stream;
+  return f.event_context = t_context, 0;
+}
+EXPORT int cuEventQuery(void*) {
+  look_at_mode();
+  FakeCuda& f = *fake_cuda();
+  return f.not_ready > 0 ? f.not_ready--, 600 : 0;
+}
+EXPORT int cuEventElapsedTime(float* ms, void* a, void* b) { return *ms = *static_cast<float*>(b) - *static_cast<float*>(a), 0; }
 EXPORT int cuLaunchKernel(void* k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned, unsigned, unsigned smem,
                           void* stream, void**, void**) {
   FakeCuda& f = *fake_cuda();
