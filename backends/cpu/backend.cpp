@@ -64,6 +64,7 @@ gems_status run(const gems_call* call) {
     case family::index: return run_index(call);
     case family::create: return run_create(call);
     case family::matmul: return run_matmul(call);
+    case family::sort: return run_sort(call);
   }
   return unsupported("family");
 }

@@ -446,6 +446,7 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
     case family::index: check_index(r); break;
     case family::create: check_create(r); break;
     case family::matmul: check_matmul(r); break;
+    case family::sort: break;
     case family::fused: *op->roles ? check_row(r) : check_pointwise(r); break;
   }
   thread_state().check = nullptr;
