@@ -75,7 +75,7 @@ template <class T> gems_status histogram(const gems_call* call) {
       int64_t* c = counts + p * bins;
       for (int64_t i = part(n, parts, p); i < part(n, parts, p + 1); i++) {
         if (!(x[i] >= lo && x[i] <= hi)) continue;
-        const int64_t at = static_cast<int64_t>((x[i] - lo) / (hi - lo) * bins);
+        const int64_t at = static_cast<int64_t>((x[i] - lo) * static_cast<T>(bins) / (hi - lo));
         c[std::min(at, bins - 1)]++;
       }
     }

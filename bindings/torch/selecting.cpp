@@ -109,7 +109,7 @@ bool handle_isin(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& tests = a[1].toTensor();
   at::Tensor elements;
-  if (!served(tests) || tests.numel() == 0) return false;
+  if (!served(tests) || tests.numel() == 0 || tests.scalar_type() == c10::kBool) return false;
   if (a[0].isTensor()) elements = a[0].toTensor().contiguous();
   else if (!tensor_of(a[0].toScalar(), tests, elements)) return false;
   if (elements.scalar_type() != tests.scalar_type() || elements.device() != tests.device() || elements.numel() == 0) return false;
@@ -134,7 +134,7 @@ bool handle_searchsorted(Row& r, torch::jit::Stack& st) {
   const c10::IValue& self = a[search ? 1 : 0];
   const at::Tensor& given = a[search ? 0 : 1].toTensor();
   at::Tensor values;
-  if (!served(given) || given.numel() == 0 || given.dim() == 0) return false;
+  if (!served(given) || given.numel() == 0 || given.dim() == 0 || given.scalar_type() == c10::kBool) return false;
   if (self.isTensor()) values = self.toTensor().contiguous();
   else if (!tensor_of(self.toScalar(), given, values)) return false;
   if (values.scalar_type() != given.scalar_type() || values.device() != given.device() || values.numel() == 0 || !served(values)) return false;

@@ -2,49 +2,16 @@
 // -0.0 equal to 0.0. A packed element is key << S | index: any sort of these is stable and brings the indices with it.
 // Included by units/sort.cpp inside an unnamed namespace.
 #pragma once
-#include "kernels/simd/lanes.h"
+#include "kernels/lang/keys.h"
 
 typedef unsigned __int128 u128;
 typedef uint64_t u64;
 typedef uint32_t u32;
 typedef unsigned short u16;
 typedef unsigned char u8;
-
-// ---- keys of a storage type (R: its bits): key(), value() back, and which keys stand for several bit patterns ----
-template <class R, class KEY, bool SIGNED> struct IntKey {
-  typedef R raw;
-  typedef KEY K;
-  static constexpr R sign = SIGNED ? (R)((R)1 << (8 * sizeof(R) - 1)) : (R)0;
-  static constexpr bool has_nan = false;
-  static GEMS_FN R key(R u) { return (R)(u ^ sign); }
-  static GEMS_FN R value(R k) { return (R)(k ^ sign); }
-  static GEMS_FN bool lossy(R) { return false; }
-};
-struct BoolKey : IntKey<u8, u32, false> {
-  static GEMS_FN u8 key(u8 u) { return u != 0; }
-};
-template <class R, class KEY, R INF> struct FloatKey {
-  typedef R raw;
-  typedef KEY K;
-  static constexpr R sign = (R)((R)1 << (8 * sizeof(R) - 1)), nan = (R)~(R)0;
-  static constexpr bool has_nan = true;
-  static GEMS_FN R key(R u) {
-    const R magnitude = u & (R)~sign;
-    R k = u & sign ? (R)~u : (R)(u | sign);
-    k = magnitude == 0 ? sign : k;
-    return magnitude > INF ? nan : k;
-  }
-  static GEMS_FN R value(R k) { return k & sign ? (R)(k ^ sign) : (R)~k; }
-  static GEMS_FN bool lossy(R k) { return (k == sign) | (k == nan); }
-};
+using gems::BoolKey, gems::FloatKey, gems::IntKey;
 
 // E: a bare key (S = 0) or a packed element (S = bits of the index).
-template <class E, int S> struct Kind {
-  typedef E element;
-  static constexpr int shift = S;
-};
-template <class E, int S> using key_of = typename integer_of<(S == 0 ? sizeof(E) : S / 8)>::type;
-
 template <class T, class E, int S> void encode(const void* in_, size_t n, u64 first, int descending, void* out_) {
   typedef typename T::raw R;
   const R* in = (const R*)in_;

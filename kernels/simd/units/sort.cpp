@@ -1,7 +1,6 @@
 // Sorting, for one instruction set: keys of each dtype, and what is done with keys of 32 and 64 bits, bare and packed with an index.
 #include "kernels/simd/unit_prologue.h"
 namespace {
-#include "kernels/lang/base.h"
 #include "kernels/simd/sort.h"
 
 template <class T> constexpr gems_key_table keys_of() {
