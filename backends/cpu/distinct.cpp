@@ -63,7 +63,8 @@ bool tally(const gems_tensor& in, const gems_order_table& bare, uint64_t lo, int
 void put_values(const gems_key_table& keys, const void* from, int key_size, int64_t n, const gems_tensor& out) {
   const int size = dtype_size(out.dtype);
   parallel(n, 16384, [&](int64_t b, int64_t e) {
-    keys.values(static_cast<const char*>(from) + b * key_size, e - b, nullptr, 0, static_cast<char*>(out.data) + b * size, nullptr);
+    keys.values(static_cast<const char*>(from) + b * key_size, e - b, nullptr, 0, static_cast<char*>(out.data) + b * size,
+                nullptr);
   });
 }
 
@@ -143,7 +144,8 @@ gems_status unique_write(const gems_call* call, int flags) {
     }
     put_values(keys, list, static_cast<int>(bare.size), m, values);
     if (inverse)
-      each_block(in, parts_of(n, kPart), [&](const char* block, int64_t i, int64_t c, int64_t) { bare.map(block, c, h->lo, table, inverse + i); });
+      each_block(in, parts_of(n, kPart),
+                 [&](const char* block, int64_t i, int64_t c, int64_t) { bare.map(block, c, h->lo, table, inverse + i); });
     return GEMS_OK;
   }
   const char* sorted = h->half ? b : a;
@@ -151,8 +153,8 @@ gems_status unique_write(const gems_call* call, int flags) {
   const int64_t parts = parts_of(n, kPart);
   parallel(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; p++)
-      order.runs(sorted, part(n, parts, p), part(n, parts, p + 1), keys.has_nan, nan_of(dtype_size(in.dtype)), h->rank[p], list, counts,
-                 inverse);
+      order.runs(sorted, part(n, parts, p), part(n, parts, p + 1), keys.has_nan, nan_of(dtype_size(in.dtype)), h->rank[p], list,
+                 counts, inverse);
   });
   put_values(keys, list, static_cast<int>(bare.size), h->count, values);
   for (int64_t i = 0; counts && i < h->count; i++) counts[i] = (i + 1 < h->count ? counts[i + 1] : n) - counts[i];
@@ -189,7 +191,8 @@ gems_status isin(const gems_call* call) {
       std::memcpy(&key, list + i * bare.size, bare.size);
       table[key - lo] = 1;
     }
-    each_block(in, parts, [&](const char* block, int64_t i, int64_t n, int64_t) { bare.member(block, n, lo, size, table, invert, to + i); });
+    each_block(in, parts,
+               [&](const char* block, int64_t i, int64_t n, int64_t) { bare.member(block, n, lo, size, table, invert, to + i); });
     return GEMS_OK;
   }
   uint64_t none = hi + 1;  // a key that isn't in the set
@@ -209,8 +212,9 @@ gems_status isin(const gems_call* call) {
   if (!table) return failed("out of memory");
   for (int64_t i = 0; i < slots; i++) std::memcpy(table + i * bare.size, &none, bare.size);
   bare.insert(list, count, table, slots - 1, none);
-  each_block(in, parts,
-             [&](const char* block, int64_t i, int64_t n, int64_t) { bare.contains(block, n, table, slots - 1, none, invert, to + i); });
+  each_block(in, parts, [&](const char* block, int64_t i, int64_t n, int64_t) {
+    bare.contains(block, n, table, slots - 1, none, invert, to + i);
+  });
   return GEMS_OK;
 }
 

@@ -21,6 +21,7 @@ const gems_search_table& search_table() {
 // t = out, bounds, values, sorter or ABSENT; par = right, values of a row (the bounds have as many rows, or one).
 gems_status find(const gems_call* call) {
   const gems_tensor &out = call->t[0], &bounds = call->t[1], &values = call->t[2], &sorter = call->t[3];
+  if (call->par[2].i >= INT64_C(0xffffffff)) return unsupported("2^32 bounds");
   const gems_search_fn f = search_table().fn[bounds.dtype];
   const int right = static_cast<int>(call->par[0].i), narrow = out.dtype == GEMS_I32, size = dtype_size(bounds.dtype);
   const int64_t n = call->par[1].i, m = call->par[2].i, rows = values.numel / n;
@@ -32,8 +33,8 @@ gems_status find(const gems_call* call) {
   parallel_items(rows * pieces, piece * 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t row = i / pieces, from = i % pieces * piece, at = row * n + from, bound = shared ? 0 : row * m;
-      f(b + bound * size, order ? order + bound : nullptr, m, v + at * size, std::min(piece, n - from), right, o + at * (narrow ? 4 : 8),
-        narrow);
+      f(b + bound * size, order ? order + bound : nullptr, m, v + at * size, std::min(piece, n - from), right,
+        o + at * (narrow ? 4 : 8), narrow);
     }
   });
   return GEMS_OK;

@@ -19,7 +19,8 @@ const gems_sort_table& sort_table() {
 namespace {
 
 constexpr int64_t kLong = 1 << 17;  // a line that is worth several threads
-constexpr int64_t kTile = 16;       // lines that are neighbours in memory, moved together: a line of the cache holds one element of each
+constexpr int64_t kTile =
+    16;  // lines that are neighbours in memory, moved together: a line of the cache holds one element of each
 
 struct Lines {
   const gems_call* call;
@@ -71,7 +72,8 @@ bool sort_lines(const Lines& l, int descending) {
     Memory memory, line;
     char* a = memory.take(2 * half + l.n * (2 * l.size + 8) + 256);
     if (!a) return false;
-    char *x = a + 2 * half, *v = x + l.n * l.size, *k = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(v + l.n * l.size) + 63) & ~63);
+    char *x = a + 2 * half, *v = x + l.n * l.size,
+         *k = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(v + l.n * l.size) + 63) & ~63);
     for (int64_t row = 0; row < l.rows; row++) {
       const int64_t run = row / l.across, r = row % l.across;
       const int64_t value_at = l.start(0, run) + r * l.values.row, index_at = l.start(1, run) + r * l.indices.row;
@@ -82,7 +84,8 @@ bool sort_lines(const Lines& l, int descending) {
       char* values = direct ? l.values.data + value_at * l.size : v;
       char* indices = direct ? l.indices.data + index_at * 8 : k;
       parallel(l.n, 16384, [&](int64_t b, int64_t e) {
-        l.keys->unpack(s + b * l.packed->size, e - b, in, descending, values + b * l.size, reinterpret_cast<int64_t*>(indices) + b);
+        l.keys->unpack(s + b * l.packed->size, e - b, in, descending, values + b * l.size,
+                       reinterpret_cast<int64_t*>(indices) + b);
       });
       if (direct) continue;
       store(l.values, value_at, 1, l.n, v, nullptr);
@@ -115,7 +118,10 @@ bool nth_lines(const Lines& l, int64_t k, int rule) {
     int64_t at = rule ? (l.n - 1) / 2 : k;
     if (rule && l.keys->has_nan) {
       const size_t nans = l.bare->count(memory, l.n, nan);
-      if (nans) at = rule == 1 ? l.n - static_cast<int64_t>(nans) : nans < static_cast<size_t>(l.n) ? (l.n - static_cast<int64_t>(nans) - 1) / 2 : 0;
+      if (nans)
+        at = rule == 1                         ? l.n - static_cast<int64_t>(nans)
+             : nans < static_cast<size_t>(l.n) ? (l.n - static_cast<int64_t>(nans) - 1) / 2
+                                               : 0;
     }
     size_t rank;
     const uint64_t key = l.bare->nth(memory, l.n, at, memory + keys, &rank);
@@ -128,19 +134,20 @@ bool nth_lines(const Lines& l, int64_t k, int rule) {
 bool mode_lines(const Lines& l) {
   const size_t half = l.n * l.packed->size;
   const uint64_t nan = l.size == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * l.size) - 1;
-  return each_line(l, 16 * l.n, 2 * half + l.n * (l.bare->size + 8) + 128, [&](const char* x, char* values, int64_t* indices, char* memory) {
-    l.keys->pack(x, l.n, 0, 0, memory);
-    char* s = static_cast<char*>(l.packed->sort(memory, memory + half, l.n));
-    int64_t* starts = reinterpret_cast<int64_t*>(memory + ((2 * half + 63) & ~size_t{63}));
-    const int64_t runs = l.packed->heads(s, 0, l.n, l.keys->has_nan, nan);
-    l.packed->runs(s, 0, l.n, l.keys->has_nan, nan, 0, starts + l.n, starts, nullptr);
-    int64_t best = 0, last = 0;
-    for (int64_t i = 0; i < runs; i++) {
-      const int64_t end = i + 1 < runs ? starts[i + 1] : l.n;
-      if (end - starts[i] > best) best = end - starts[i], last = end - 1;
-    }
-    l.keys->unpack(s + last * l.packed->size, 1, x, 0, values, indices);
-  });
+  return each_line(l, 16 * l.n, 2 * half + l.n * (l.bare->size + 8) + 128,
+                   [&](const char* x, char* values, int64_t* indices, char* memory) {
+                     l.keys->pack(x, l.n, 0, 0, memory);
+                     char* s = static_cast<char*>(l.packed->sort(memory, memory + half, l.n));
+                     int64_t* starts = reinterpret_cast<int64_t*>(memory + ((2 * half + 63) & ~size_t{63}));
+                     const int64_t runs = l.packed->heads(s, 0, l.n, l.keys->has_nan, nan);
+                     l.packed->runs(s, 0, l.n, l.keys->has_nan, nan, 0, starts + l.n, starts, nullptr);
+                     int64_t best = 0, last = 0;
+                     for (int64_t i = 0; i < runs; i++) {
+                       const int64_t end = i + 1 < runs ? starts[i + 1] : l.n;
+                       if (end - starts[i] > best) best = end - starts[i], last = end - 1;
+                     }
+                     l.keys->unpack(s + last * l.packed->size, 1, x, 0, values, indices);
+                   });
 }
 
 }  // namespace
@@ -216,8 +223,8 @@ gems_status run_lines(const gems_call* call) {
   l.across = nk ? it.size[nk - 1] : 1;
   l.size = dtype_size(in.dtype);
   auto matrix = [&](int k) {
-    return Matrix{static_cast<char*>(call->t[k].data), nk ? it.stride[k][nk - 1] : 0, it.stride[k][nk], dtype_size(call->t[k].dtype),
-                  nullptr};
+    return Matrix{static_cast<char*>(call->t[k].data), nk ? it.stride[k][nk - 1] : 0, it.stride[k][nk],
+                  dtype_size(call->t[k].dtype), nullptr};
   };
   l.values = matrix(0);
   l.indices = matrix(1);

@@ -62,14 +62,17 @@ gems_status run_sort(const gems_call* c) {
   int block = 64;  // two elements a thread of the network, up to 1024 threads
   while (block < 1024 && block * 2 < a.n) block *= 2;
   const int mode = runs ? 4 : (role == 'n') | selects << 1;
-  const KernelKey id{{static_cast<uint64_t>(c->op->family) << 56 | static_cast<uint64_t>(mode), static_cast<uint64_t>(in.dtype), 0}};
+  const KernelKey id{
+      {static_cast<uint64_t>(c->op->family) << 56 | static_cast<uint64_t>(mode), static_cast<uint64_t>(in.dtype), 0}};
   const Kernel* k = kernel_for(dev, id, [&] {
     KernelSource src;
     src.headers = "#include \"kernels/simt/sort.cuh\"\n";
     src.attributes = "__launch_bounds__(1024)";
     src.args_type = "gems::simt::LinesArgs";
     src.body = std::string("gems::simt::") +
-               (runs ? std::string("running_lines<") + key : std::string(selects ? "select_lines<" : "sort_lines<") + key + ", " + std::to_string(mode & 1)) + ">(a);";
+               (runs ? std::string("running_lines<") + key
+                     : std::string(selects ? "select_lines<" : "sort_lines<") + key + ", " + std::to_string(mode & 1)) +
+               ">(a);";
     src.block = 1024;
     src.start = KernelSource::Start::overlapping;
     src.args_size = sizeof a;

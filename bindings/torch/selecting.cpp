@@ -48,7 +48,8 @@ bool result_for(const Row& r, c10::IValue* a, c10::IntArrayRef sizes, int dtype,
   m.dtype = dtype;
   for (int64_t s : sizes) m.sizes[m.ndim++] = s;
   out = a[r.outs[0]].toTensor();
-  if (static_cast<int>(out.scalar_type()) != dtype || out.device() != input.device() || !fit_out(m, out) || !out.is_contiguous()) return false;
+  if (static_cast<int>(out.scalar_type()) != dtype || out.device() != input.device() || !fit_out(m, out) || !out.is_contiguous())
+    return false;
   gems_tensor o, i;
   view(out, o);
   view(input, i);
@@ -69,7 +70,9 @@ int64_t first_word(const at::Tensor& workspace) { return *static_cast<const int6
 
 }  // namespace
 
-bool handle_unique(Row& r, torch::jit::Stack& st) {  // _unique2, _unique (self, sorted, inverse, counts); unique_consecutive (self, inverse, counts, dim)
+bool handle_unique(
+    Row& r, torch::jit::Stack&
+                st) {  // _unique2, _unique (self, sorted, inverse, counts); unique_consecutive (self, inverse, counts, dim)
   c10::IValue* a = arguments(r, st);
   if (r.nouts || !served(a[0].toTensor()) || a[0].toTensor().numel() == 0) return false;
   const bool consecutive = r.dim >= 0;
@@ -137,7 +140,8 @@ bool handle_searchsorted(Row& r, torch::jit::Stack& st) {
   if (!served(given) || given.numel() == 0 || given.dim() == 0 || given.scalar_type() == c10::kBool) return false;
   if (self.isTensor()) values = self.toTensor().contiguous();
   else if (!tensor_of(self.toScalar(), given, values)) return false;
-  if (values.scalar_type() != given.scalar_type() || values.device() != given.device() || values.numel() == 0 || !served(values)) return false;
+  if (values.scalar_type() != given.scalar_type() || values.device() != given.device() || values.numel() == 0 || !served(values))
+    return false;
   const int64_t m = given.size(-1);
   if (given.dim() > 1) {
     if (!search || given.dim() != values.dim()) return false;
@@ -154,7 +158,8 @@ bool handle_searchsorted(Row& r, torch::jit::Stack& st) {
     }
     if (a[5].isTensor() && a[5].toTensor().defined()) {
       sorter = a[5].toTensor().contiguous();
-      if (sorter.scalar_type() != c10::kLong || sorter.sizes() != given.sizes() || sorter.device() != given.device()) return false;
+      if (sorter.scalar_type() != c10::kLong || sorter.sizes() != given.sizes() || sorter.device() != given.device())
+        return false;
       if (given.device().type() != c10::DeviceType::CPU) return false;
       const int64_t* s = static_cast<const int64_t*>(sorter.const_data_ptr());
       for (int64_t i = 0; i < sorter.numel(); i++)
@@ -181,7 +186,8 @@ bool handle_searchsorted(Row& r, torch::jit::Stack& st) {
 bool handle_bincount(Row& r, torch::jit::Stack& st) {  // (self, weights, minlength)
   c10::IValue* a = arguments(r, st);
   const at::Tensor& self = a[0].toTensor();
-  if (self.dim() != 1 || self.numel() == 0 || !dtype_is_int(static_cast<int>(self.scalar_type())) || !a[2].isInt() || a[2].toInt() < 0)
+  if (self.dim() != 1 || self.numel() == 0 || !dtype_is_int(static_cast<int>(self.scalar_type())) || !a[2].isInt() ||
+      a[2].toInt() < 0)
     return false;
   at::Tensor weights = a[1].isTensor() ? a[1].toTensor() : at::Tensor();
   if (weights.defined()) {
@@ -198,7 +204,8 @@ bool handle_bincount(Row& r, torch::jit::Stack& st) {  // (self, weights, minlen
   if (!launch(find)) return false;
   const int64_t bins = first_word(workspace);
   if (bins < 0) return false;  // torch's error
-  at::Tensor out = allocate({std::max(bins, a[2].toInt())}, weights.defined() ? static_cast<int>(weights.scalar_type()) : int{GEMS_I64}, x.device());
+  at::Tensor out = allocate({std::max(bins, a[2].toInt())},
+                            weights.defined() ? static_cast<int>(weights.scalar_type()) : int{GEMS_I64}, x.device());
   gems_call count = call_of(r, 1, 2);
   count.npar = 1;
   count.par[0].i = 1;
@@ -214,8 +221,9 @@ bool handle_histc(Row& r, torch::jit::Stack& st) {  // (self, bins, min, max)
   c10::IValue* a = arguments(r, st);
   const at::Tensor& self = a[0].toTensor();
   const c10::Scalar lo = a[2].toScalar(), hi = a[3].toScalar();
-  if ((self.scalar_type() != c10::kFloat && self.scalar_type() != c10::kDouble) || self.numel() == 0 || !a[1].isInt() || a[1].toInt() <= 0 ||
-      lo.isComplex() || hi.isComplex() || lo.isSymbolic() || hi.isSymbolic() || !(lo.toDouble() <= hi.toDouble()))
+  if ((self.scalar_type() != c10::kFloat && self.scalar_type() != c10::kDouble) || self.numel() == 0 || !a[1].isInt() ||
+      a[1].toInt() <= 0 || lo.isComplex() || hi.isComplex() || lo.isSymbolic() || hi.isSymbolic() ||
+      !(lo.toDouble() <= hi.toDouble()))
     return false;
   const at::Tensor x = self.contiguous();
   at::Tensor out;

@@ -14,10 +14,10 @@ bool wrap_dim(int64_t d, int64_t nd, int& out) {
 }
 
 struct Result {
-  int64_t length;        // along the dimension
-  bool keepdim = true;   // false: the dimension (of length 1) is left out
-  bool layout = false;   // the input's strides where it has no gaps
-  bool helper = false;   // results are arguments 1 and 2, and nothing is returned
+  int64_t length;       // along the dimension
+  bool keepdim = true;  // false: the dimension (of length 1) is left out
+  bool layout = false;  // the input's strides where it has no gaps
+  bool helper = false;  // results are arguments 1 and 2, and nothing is returned
 };
 
 // values, indices = operator along `dim` of x
@@ -45,7 +45,8 @@ bool run_lines(Row& r, torch::jit::Stack& st, const at::Tensor& x, int dim, Resu
     meta.dtype = k ? int{GEMS_I64} : static_cast<int>(x.scalar_type());
     if (r.nouts || result.helper) {
       out[k] = a[result.helper ? 1 + k : r.outs[k]].toTensor();
-      if (static_cast<int>(out[k].scalar_type()) != meta.dtype || out[k].device() != x.device() || !fit_out(meta, out[k])) return false;
+      if (static_cast<int>(out[k].scalar_type()) != meta.dtype || out[k].device() != x.device() || !fit_out(meta, out[k]))
+        return false;
     } else {
       out[k] = allocate(meta, x.device());
     }
@@ -123,7 +124,8 @@ bool handle_cummax(Row& r, torch::jit::Stack& st) {  // (self, dim) or the helpe
 bool handle_median(Row& r, torch::jit::Stack& st) {  // of all elements: one line
   c10::IValue* a = arguments(r, st);
   const at::Tensor& given = a[0].toTensor();
-  if (given.numel() == 0 || !dtype_is_served(static_cast<int>(given.scalar_type())) || given.scalar_type() == c10::kBool) return false;
+  if (given.numel() == 0 || !dtype_is_served(static_cast<int>(given.scalar_type())) || given.scalar_type() == c10::kBool)
+    return false;
   const at::Tensor x = given.contiguous();
   const int dtype = static_cast<int>(x.scalar_type());
   gems_call call;

@@ -20,7 +20,7 @@ struct BoolKey : IntKey<unsigned char, u32, false> {
 template <class R, class KEY, R INF> struct FloatKey {
   typedef R raw;
   typedef KEY K;
-  static constexpr R sign = (R)((R)1 << (8 * sizeof(R) - 1)), nan = (R)~(R)0;
+  static constexpr R sign = (R)((R)1 << (8 * sizeof(R) - 1)), nan = (R) ~(R)0;
   static constexpr bool has_nan = true;
   static GEMS_FN R key(R u) {
     const R magnitude = u & (R)~sign;

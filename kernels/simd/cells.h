@@ -92,8 +92,8 @@ typedef struct gems_order_table {  // of elements of `size` bytes
   void (*histogram)(const void* a, size_t n, int shift, uint32_t mask, uint32_t* counts);
   void (*scatter)(const void* a, size_t n, int shift, uint32_t mask, uint32_t* to, void* b);
   size_t (*heads)(const void* sorted, size_t begin, size_t end, int has_apart, uint64_t apart);
-  void (*runs)(const void* sorted, size_t begin, size_t end, int has_apart, uint64_t apart, size_t rank, void* keys, int64_t* starts,
-               int64_t* inverse);
+  void (*runs)(const void* sorted, size_t begin, size_t end, int has_apart, uint64_t apart, size_t rank, void* keys,
+               int64_t* starts, int64_t* inverse);
   // bare keys only
   uint64_t (*nth)(const void* keys, size_t n, size_t k, void* tmp, size_t* rank);
   size_t (*count)(const void* keys, size_t n, uint64_t value);
@@ -113,8 +113,8 @@ typedef struct gems_sort_table {
 
 // kernels/simd/units/search.cpp, by dtype: how many of m sorted bounds lie before each of n values (right: or equal it), as torch's search
 // goes through NaN and unsorted bounds. sorter (may be null): the order of the bounds. out: int64, or int32 if narrow.
-typedef void (*gems_search_fn)(const void* bounds, const int64_t* sorter, size_t m, const void* values, size_t n, int right, void* out,
-                               int narrow);
+typedef void (*gems_search_fn)(const void* bounds, const int64_t* sorter, size_t m, const void* values, size_t n, int right,
+                               void* out, int narrow);
 typedef struct gems_search_table {
   gems_search_fn fn[GEMS_CONVERT_DTYPES];
   // elements of 1, 2, 4, 8 bytes whose flag is 1, and their positions from `first` on; returns how many

@@ -93,7 +93,8 @@ static void scan_inner(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t o
     for (size_t r = 0; r < rows; r++)
       carry[r] = scan_log<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
   else
-    for (size_t r = 0; r < rows; r++) carry[r] = scan_row<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
+    for (size_t r = 0; r < rows; r++)
+      carry[r] = scan_row<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
 }
 template <class F, class T> __attribute__((flatten)) static void scan_outer(const void* in_, ptrdiff_t in_step, void* out_,
                                                                             ptrdiff_t out_step, size_t rows, size_t n,

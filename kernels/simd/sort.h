@@ -16,7 +16,7 @@ template <class T, class E, int S> void encode(const void* in_, size_t n, u64 fi
   typedef typename T::raw R;
   const R* in = (const R*)in_;
   E* out = (E*)out_;
-  const R flip = descending ? (R)~(R)0 : (R)0;
+  const R flip = descending ? (R) ~(R)0 : (R)0;
 #pragma GCC ivdep
   for (size_t i = 0; i < n; i++) {
     const E k = (R)(T::key(in[i]) ^ flip);
@@ -32,7 +32,7 @@ void decode(const void* sorted_, size_t n, const void* in_, int descending, void
   const E* sorted = (const E*)sorted_;
   const R* in = (const R*)in_;
   R* values = (R*)values_;
-  const R flip = descending ? (R)~(R)0 : (R)0;
+  const R flip = descending ? (R) ~(R)0 : (R)0;
   constexpr size_t block = 256;
   for (size_t b = 0; b < n; b += block) {
     const size_t end = b + block < n ? b + block : n;
@@ -64,12 +64,12 @@ template <class T> void running(const void* in_, size_t n, int least, void* valu
   typedef typename T::raw R;
   const R* in = (const R*)in_;
   R* values = (R*)values_;
-  const R flip = least ? (R)~(R)0 : (R)0;
+  const R flip = least ? (R) ~(R)0 : (R)0;
   R best = 0;
   size_t at = 0;
   for (size_t i = 0; i < n; i++) {
     R k = (R)(T::key(in[i]) ^ flip);
-    if constexpr (T::has_nan) k = least && k == 0 ? (R)~(R)0 : k;
+    if constexpr (T::has_nan) k = least && k == 0 ? (R) ~(R)0 : k;
     at = k >= best ? i : at;
     best = k >= best ? k : best;
     values[i] = in[at];
@@ -253,7 +253,7 @@ template <class E, int S> struct SortOps {
     const K* a = (const K*)keys_;
     K* group = (K*)tmp_;
     P* out = (P*)out_;
-    K bound = (K)~(K)0;
+    K bound = (K) ~(K)0;
     const size_t strips = (4 * k + L - 1) / L, length = n / (strips * L);
     if (length >= 2) {
       for (size_t s = 0; s < strips; s++) {

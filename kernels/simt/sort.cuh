@@ -14,7 +14,7 @@ enum { kSortAll = 0, kSortNth = 1 };
 
 template <class T> GEMS_FN u64 packed_key(typename T::raw x, bool flip, i64 i) {
   typedef typename T::raw R;
-  return (u64)(R)(T::key(x) ^ (flip ? (R)~(R)0 : (R)0)) << 32 | (u32)i;
+  return (u64)(R)(T::key(x) ^ (flip ? (R) ~(R)0 : (R)0)) << 32 | (u32)i;
 }
 
 GEMS_FN void line_offsets(const Kept<3>& kept, i64 row, i64 (&off)[3]) {
@@ -67,7 +67,7 @@ template <class T, int MODE> GEMS_FN void sort_lines(const LinesArgs& a) {
         int lo = 0;
         while (lo < first) {
           const int mid = (lo + first) / 2;
-          if ((R)(s[mid] >> 32) == (R)~(R)0) first = mid;
+          if ((R)(s[mid] >> 32) == (R) ~(R)0) first = mid;
           else lo = mid + 1;
         }
       }
@@ -100,7 +100,7 @@ template <class T, int MODE> GEMS_FN void select_lines(const LinesArgs& a) {
     if (MODE == kSortNth && a.flag) {
       if constexpr (T::has_nan) {
         u32 mine = 0;
-        for (i64 i = threadIdx.x; i < a.n; i += blockDim.x) mine += T::key(in[i * a.step[2]]) == (R)~(R)0;
+        for (i64 i = threadIdx.x; i < a.n; i += blockDim.x) mine += T::key(in[i * a.step[2]]) == (R) ~(R)0;
         if (mine) atomicAdd(&nans, mine);
         __syncthreads();
       }
@@ -174,7 +174,7 @@ template <class T> GEMS_FN void running_lines(const LinesArgs& a) {
       u64 x = 0;
       if (i < a.n) {
         x = packed_key<T>(in[i * a.step[2]], a.flag, i);
-        if (T::has_nan && a.flag && x >> 32 == 0) x |= (u64)(R)~(R)0 << 32;  // NaN wins whatever is looked for
+        if (T::has_nan && a.flag && x >> 32 == 0) x |= (u64)(R) ~(R)0 << 32;  // NaN wins whatever is looked for
       }
 #pragma unroll
       for (int d = 1; d < 32; d *= 2) {

@@ -26,7 +26,8 @@ struct Lines {
   gems::simt::LinesArgs a{};
 
   // across: neighbours in memory are of different lines
-  Lines(int rows, int n, int m, bool across, bool ties) : rows(rows), n(n), m(m), in(rows * n), values(rows * m), indices(rows * m) {
+  Lines(int rows, int n, int m, bool across, bool ties)
+      : rows(rows), n(n), m(m), in(rows * n), values(rows * m), indices(rows * m) {
     std::mt19937 g(n);
     std::normal_distribution<float> d;
     for (float& x : in) x = ties ? std::floor(d(g) * 2) : d(g);
@@ -46,7 +47,8 @@ struct Lines {
   std::vector<i64> order(int row, bool down) const {
     std::vector<i64> o(n);
     std::iota(o.begin(), o.end(), 0);
-    std::stable_sort(o.begin(), o.end(), [&](i64 x, i64 y) { return down ? before(at(row, y), at(row, x)) : before(at(row, x), at(row, y)); });
+    std::stable_sort(o.begin(), o.end(),
+                     [&](i64 x, i64 y) { return down ? before(at(row, y), at(row, x)) : before(at(row, x), at(row, y)); });
     return o;
   }
   void expect(int row, int i, i64 index, const char* what) const {

@@ -70,7 +70,9 @@ def unique(case, v: Values) -> Iterator[Sample]:
                 yield Sample(f"{name} {inverse} {counts}", [x, *([] if consecutive else [True]), *flags])
     wide = torch.randint(-(2**62), 2**62, (40000,), generator=v.generator)
     wide = wide.repeat(4)[torch.randperm(160000, generator=v.generator)]  # no table by key
-    yield Sample("wide", [place(wide.to(v.dtype), v.device), *([] if consecutive else [True]), True, *([True] * (case.base != "_unique"))])
+    yield Sample(
+        "wide", [place(wide.to(v.dtype), v.device), *([] if consecutive else [True]), True, *([True] * (case.base != "_unique"))]
+    )
     if v.dtype.is_floating_point:
         yield Sample("NaN", [_special(v), *([] if consecutive else [True]), False])
 
@@ -123,7 +125,13 @@ def bincount(case, v: Values) -> Iterator[Sample]:
 
 
 def histc(case, v: Values) -> Iterator[Sample]:
-    for shape, layout in (((7, 3, 37), "contiguous"), ((9, 33), "transposed"), ((), "contiguous"), ((90000,), "contiguous"), ((0,), "contiguous")):
+    for shape, layout in (
+        ((7, 3, 37), "contiguous"),
+        ((9, 33), "transposed"),
+        ((), "contiguous"),
+        ((90000,), "contiguous"),
+        ((0,), "contiguous"),
+    ):
         for args in ([], [7], [10, -1, 2], [1000, 0, 0], [5, 3, 3]):
             yield Sample(f"{shape} {layout} {args}", [v(shape, layout), *args])
     if v.dtype.is_floating_point:

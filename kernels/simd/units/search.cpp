@@ -7,23 +7,27 @@ namespace {
 template <class A, class T, bool SORTER, class O>
 void search_in(const T* bounds, const int64_t* sorter, size_t m, const T* values, size_t n, bool right, O* out) {
   constexpr int L = 8;
+  typedef uint32_t U;  // m < 2^32
   for (size_t i = 0; i < n; i += L) {
     const int lanes = n - i < (size_t)L ? (int)(n - i) : L;
     A v[L];
-    size_t start[L], length[L];
+    U start[L], length[L];
+#pragma GCC unroll 8
     for (int l = 0; l < L; l++) {
       v[l] = gems::to<A>(values[i + (l < lanes ? l : 0)]);
       start[l] = 0;
-      length[l] = m;
+      length[l] = (U)m;
     }
-    for (size_t step = m; step > 0; step >>= 1)
+    for (size_t step = m; step > 0; step >>= 1) {
+#pragma GCC unroll 8
       for (int l = 0; l < L; l++) {
-        const size_t half = length[l] >> 1, mid = start[l] + half, at = mid < m ? mid : m - 1;
-        const A b = gems::to<A>(bounds[SORTER ? sorter[at] : (int64_t)at]);
-        const bool further = (length[l] > 0) & !(right ? b > v[l] : b >= v[l]);
-        start[l] = further ? mid + 1 : start[l];
-        length[l] = further ? length[l] - half - 1 : half;
+        const U half = length[l] >> 1, mid = start[l] + half, at = mid < (U)m ? mid : (U)m - 1;
+        const A b = gems::to<A>(bounds[SORTER ? (size_t)sorter[at] : (size_t)at]);
+        const U further = -(U)((length[l] != 0) & !(right ? b > v[l] : b >= v[l]));  // all ones or zero: a mask, no branch
+        start[l] = (start[l] & ~further) | ((mid + 1) & further);
+        length[l] = half - ((U)(half + half == length[l]) & further);
       }
+    }
     for (int l = 0; l < lanes; l++) out[i + l] = (O)start[l];
   }
 }

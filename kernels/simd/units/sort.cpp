@@ -7,7 +7,8 @@ template <class T> constexpr gems_key_table keys_of() {
   typedef typename T::K K;
   constexpr bool wide = sizeof(K) == 8;
   typedef typename SortOps<K, 0>::template pick<wide, u128, u64>::type P;
-  return {wide, T::has_nan, encode<T, K, 0>, encode<T, P, 8 * sizeof(K)>, decode<T, K, 0>, decode<T, P, 8 * sizeof(K)>, running<T>};
+  return {wide,      T::has_nan, encode<T, K, 0>, encode<T, P, 8 * sizeof(K)>, decode<T, K, 0>, decode<T, P, 8 * sizeof(K)>,
+          running<T>};
 }
 template <class E, int S> constexpr gems_order_table order_of() {
   typedef SortOps<E, S> O;
