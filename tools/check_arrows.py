@@ -15,7 +15,7 @@ PYTHON = ("Python.h", "pybind11/", "nanobind/")
 CHIP = ("cuda.h", "cuda_runtime", "nvrtc.h", "cuda_", "hip/", "cublas")
 
 # kernels/simt/<family>_args.cuh: plain structs.
-SHARED_ARGS = tuple(f"kernels/simt/{f}_args.cuh" for f in ("pointwise", "team", "index", "matmul"))
+SHARED_ARGS = tuple(f"kernels/simt/{f}_args.cuh" for f in ("pointwise", "team", "index", "matmul", "sort"))
 
 # Room -> which of our own folders its files may include, and which foreign headers they may not. The longest prefix rules.
 ALLOWED = {

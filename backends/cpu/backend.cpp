@@ -65,6 +65,7 @@ gems_status dispatch(const gems_call* call) {
     case family::create: return run_create(call);
     case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
+    case family::sort: return run_sort(call);
   }
   return unsupported("family");
 }

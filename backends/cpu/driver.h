@@ -67,5 +67,6 @@ gems_status run_index(const gems_call* call);
 gems_status run_create(const gems_call* call);
 gems_status run_random(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
+gems_status run_sort(const gems_call* call);
 
 }  // namespace gems::cpu

@@ -25,6 +25,7 @@ GEMS_OPTIONAL_FAMILY(run_reduce)
 GEMS_OPTIONAL_FAMILY(run_row)
 GEMS_OPTIONAL_FAMILY(run_scan)
 GEMS_OPTIONAL_FAMILY(run_matmul)
+GEMS_OPTIONAL_FAMILY(run_sort)
 
 gems_status dispatch(const gems_call* call) {
   switch (static_cast<family>(call->op->family)) {
@@ -37,6 +38,7 @@ gems_status dispatch(const gems_call* call) {
     case family::create: return run_create(call);
     case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
+    case family::sort: return run_sort(call);
     case family::fused: return *call->op->roles ? run_row(call) : run_pointwise(call);
   }
   return unsupported("unknown operator family");

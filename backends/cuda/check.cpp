@@ -428,6 +428,27 @@ void check_matmul(Run& r) {
       }
 }
 
+void check_sort(Run& r) {
+  if (!strchr("stnc", r.op->roles[0])) return;  // not built for CUDA yet
+  const bool one = r.op->roles[0] == 'n';
+  for (int dtype : {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_I32, GEMS_I16, GEMS_U8, GEMS_I8, GEMS_BOOL})
+    for (int64_t n : {1000, 131072}) {
+      if (n > 4096 && r.op->roles[0] == 's') continue;
+      if (!r.level && dtype != GEMS_F32 && dtype != GEMS_BF16) continue;
+      Call c(r.op, GEMS_I64);
+      c.c.nout = c.c.npar = 2;
+      c.c.nin = 1;
+      c.c.par[0].i = c.c.par[1].i = 1;
+      const int64_t m = one ? 1 : n;
+      c.space({64, n}, 1);
+      for (int k = 0; k < 3; k++) {
+        c.tensor(k, k == 1 ? int{GEMS_I64} : dtype, {64, k < 2 ? m : n}, {k < 2 ? m : n, 1});
+        c.strides(k, {k < 2 ? m : n, 1});
+      }
+      go(r, c, std::string(dtype_name(dtype)) + " n=" + std::to_string(n));
+    }
+}
+
 }  // namespace
 }  // namespace gems::cuda
 
@@ -464,6 +485,7 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
     case family::create: check_create(r); break;
     case family::random: check_random(r); break;
     case family::matmul: check_matmul(r); break;
+    case family::sort: check_sort(r); break;
     case family::fused: *op->roles ? check_row(r) : check_pointwise(r); break;
   }
   thread_state().check = nullptr;

@@ -77,5 +77,6 @@ gems_status run_reduce(const gems_call* call);
 gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
+gems_status run_sort(const gems_call* call);
 
 }  // namespace gems::cuda

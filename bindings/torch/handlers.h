@@ -30,6 +30,18 @@ bool handle_full(Row&, torch::jit::Stack&);    // full, zeros, ones and their ou
 bool handle_cat(Row&, torch::jit::Stack&);     // cat, stack
 bool handle_matmul(Row&, torch::jit::Stack&);  // mm, addmm, bmm, baddbmm, mv
 bool handle_linear(Row&, torch::jit::Stack&);
+bool handle_sort(Row&, torch::jit::Stack&);
+bool handle_topk(Row&, torch::jit::Stack&);
+bool handle_nth(Row&, torch::jit::Stack&);
+bool handle_mode(Row&, torch::jit::Stack&);
+bool handle_cummax(Row&, torch::jit::Stack&);
+bool handle_median(Row&, torch::jit::Stack&);
+bool handle_unique(Row&, torch::jit::Stack&);
+bool handle_isin(Row&, torch::jit::Stack&);
+bool handle_searchsorted(Row&, torch::jit::Stack&);
+bool handle_bincount(Row&, torch::jit::Stack&);
+bool handle_histc(Row&, torch::jit::Stack&);
+bool handle_nonzero(Row&, torch::jit::Stack&);
 
 // The handler of an operator; nullptr if the binding doesn't know one.
 Handler handler_for(const gems_op_info* op, const std::string& base);

@@ -223,6 +223,24 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
       {"cat", handle_cat},
       {"stack", handle_cat},
       {"linear", handle_linear},
+      {"sort", handle_sort},
+      {"topk", handle_topk},
+      {"kthvalue", handle_nth},
+      {"mode", handle_mode},
+      {"cummax", handle_cummax},
+      {"_cummax_helper", handle_cummax},
+      {"cummin", handle_cummax},
+      {"_cummin_helper", handle_cummax},
+      {"_unique2", handle_unique},
+      {"_unique", handle_unique},
+      {"unique_consecutive", handle_unique},
+      {"isin", handle_isin},
+      {"searchsorted", handle_searchsorted},
+      {"bucketize", handle_searchsorted},
+      {"bincount", handle_bincount},
+      {"histc", handle_histc},
+      {"nonzero", handle_nonzero},
+      {"masked_select", handle_nonzero},
   };
   for (const Special& s : specials)
     if (base == s.base) return s.handler;
@@ -233,6 +251,7 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     case family::scan: return handle_cumsum;
     case family::random: return handle_random;
     case family::matmul: return handle_matmul;
+    case family::sort: return op->out == 2 ? handle_nth : handle_median;  // medians: their base names are the same
     default: return nullptr;
   }
 }

@@ -370,7 +370,9 @@ bool handle_cumsum(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& x = a[0].toTensor();
   int dtype = static_cast<int>(x.scalar_type()), dim;
-  if (!a[r.dtype].isNone()) dtype = static_cast<int>(a[r.dtype].toInt());
+  if (op_rule(r.op) != rule::sum) {
+    if (r.nouts && a[r.outs[0]].toTensor().scalar_type() != x.scalar_type()) return false;
+  } else if (!a[r.dtype].isNone()) dtype = static_cast<int>(a[r.dtype].toInt());
   else if (r.inplace) dtype = static_cast<int>(x.scalar_type());
   else if (r.nouts) dtype = static_cast<int>(a[r.outs[0]].toTensor().scalar_type());
   else if (!dtype_is_float(dtype)) dtype = GEMS_I64;

@@ -62,4 +62,8 @@ GEMS_API Plan build_row(gems_call& call, int dim, int ndims);
 // rank entries each; self stride along the indexed dim must be 0 already.
 GEMS_API Plan build_index(gems_call& call, int rank, const int64_t* sizes, const int64_t* const* strides);
 
+// Sort family, operators along lines: every operand has the input's dimensions but a length of its own along `dim`; it.size of the last
+// dimension is the input's.
+GEMS_API Plan build_lines(gems_call& call, int dim);
+
 }  // namespace gems

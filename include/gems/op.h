@@ -5,7 +5,7 @@
 namespace gems {
 
 // Which skeleton walks the memory (docs/design.md, "Families").
-enum class family : unsigned char { pointwise, reduce, row, scan, index, create, copy, matmul, fused, random };
+enum class family : unsigned char { pointwise, reduce, row, scan, index, create, copy, matmul, fused, random, sort };
 
 // Result dtype.
 enum class rule : unsigned char {
@@ -46,7 +46,8 @@ struct decl {
   const char* missing = "";  // value of operand k when None was given, blank-separated: "- -inf inf" (clamp)
   tol t{1e-6, 1e-7};
   range samples{};
-  const char* roles = "";   // row family: outputs then inputs, r row, v vector shared by all rows, s one number a row
+  const char* roles =
+      "";  // row family: outputs then inputs, r row, v vector shared by all rows, s one number a row; sort: the algorithm
   const char* schema = "";  // custom operators (flag_gems::...): the full schema text
   const char* doc = "";
 };

@@ -86,3 +86,52 @@ typedef void (*gems_transpose_fn)(const void* src, ptrdiff_t src_step, void* dst
 typedef struct gems_transpose_table {
   gems_transpose_fn b2, b4, b8;
 } gems_transpose_table;
+
+// kernels/simd/units/sort.cpp: unsigned keys in torch's order of the values, bare or packed with an index (kernels/simd/sort.h).
+typedef struct gems_key_table {  // of one dtype
+  int wide, has_nan;             // 64-bit keys; NaN has the greatest key, all ones in the bytes of the dtype
+  // n dense elements to keys, descending: complemented; packed: with the indices from `first` on
+  void (*keys)(const void* in, size_t n, uint64_t first, int descending, void* out);
+  void (*pack)(const void* in, size_t n, uint64_t first, int descending, void* out);
+  // back to values and indices (null: not wanted); `in`: the elements, of which index 0 is the first
+  void (*values)(const void* keys, size_t n, const void* in, int descending, void* values, int64_t* indices);
+  void (*unpack)(const void* packed, size_t n, const void* in, int descending, void* values, int64_t* indices);
+  void (*running)(const void* in, size_t n, int least, void* values, int64_t* indices);  // cummax, cummin of dense elements
+} gems_key_table;
+typedef struct gems_order_table {  // of elements of `size` bytes
+  size_t size;
+  void* (*sort)(void* a, void* b, size_t n);  // returns a or b: where the result is
+  void (*bits)(const void* a, size_t n, uint64_t* ors, uint64_t* ands);
+  void (*histogram)(const void* a, size_t n, int shift, uint32_t mask, uint32_t* counts);
+  void (*scatter)(const void* a, size_t n, int shift, uint32_t mask, uint32_t* to, void* b);
+  size_t (*heads)(const void* sorted, size_t begin, size_t end, int has_apart, uint64_t apart);
+  void (*runs)(const void* sorted, size_t begin, size_t end, int has_apart, uint64_t apart, size_t rank, void* keys,
+               int64_t* starts, int64_t* inverse);
+  // bare keys only
+  uint64_t (*nth)(const void* keys, size_t n, size_t k, void* tmp, size_t* rank);
+  size_t (*count)(const void* keys, size_t n, uint64_t value);
+  size_t (*find)(const void* keys, size_t n, uint64_t value, size_t rank);
+  size_t (*least)(const void* keys, size_t n, size_t k, void* tmp, uint64_t first, void* packed);
+  void (*range)(const void* keys, size_t n, uint64_t* lo, uint64_t* hi);
+  void (*tally)(const void* keys, size_t n, uint64_t lo, int64_t* counts);
+  void (*map)(const void* keys, size_t n, uint64_t lo, const int64_t* table, int64_t* out);
+  void (*member)(const void* keys, size_t n, uint64_t lo, uint64_t size, const uint8_t* table, int invert, uint8_t* out);
+  void (*insert)(const void* keys, size_t n, void* slots, size_t mask, uint64_t none);
+  void (*contains)(const void* keys, size_t n, const void* slots, size_t mask, uint64_t none, int invert, uint8_t* out);
+} gems_order_table;
+typedef struct gems_sort_table {
+  gems_key_table keys[GEMS_CONVERT_DTYPES];
+  gems_order_table order[2][2];  // [wide][packed]
+} gems_sort_table;
+
+// kernels/simd/units/search.cpp, by dtype: how many of m sorted bounds lie before each of n values (right: or equal it), as torch's search
+// goes through NaN and unsorted bounds. sorter (may be null): the order of the bounds. out: int64, or int32 if narrow.
+typedef void (*gems_search_fn)(const void* bounds, const int64_t* sorter, size_t m, const void* values, size_t n, int right,
+                               void* out, int narrow);
+typedef struct gems_search_table {
+  gems_search_fn fn[GEMS_CONVERT_DTYPES];
+  // elements of 1, 2, 4, 8 bytes whose flag is 1, and their positions from `first` on; returns how many
+  size_t (*pick[4])(const void* in, const uint8_t* flags, size_t n, void* out);
+  size_t (*positions)(const uint8_t* flags, size_t n, int64_t first, int64_t* out);
+  size_t (*count)(const uint8_t* flags, size_t n);
+} gems_search_table;

@@ -57,11 +57,44 @@ __attribute__((flatten)) static typename carry_type<T>::type scan_row(const T* i
 }
 #endif
 
+// log(sum(exp)) by blocks around the greatest element so far: one exponential and one logarithm an element, and a chain of additions only.
+// Blocks that are too wide for that to be exact (e^-30 beside 1 in double), or with NaN or infinities, go step by step.
+template <class F, class T> __attribute__((flatten)) static double scan_log(const T* in, T* out, size_t n, double carry) {
+  constexpr size_t B = 64;
+  double x[B], s[B];
+  for (size_t i = 0; i < n; i += B) {
+    const size_t m = n - i < B ? n - i : B;
+    double high = carry, low = in[i], probe = 0;
+    for (size_t l = 0; l < B; l++) x[l] = (double)in[i + (l < m ? l : 0)];
+    for (size_t l = 0; l < B; l++) {
+      high = x[l] > high ? x[l] : high;
+      low = x[l] < low ? x[l] : low;
+      probe += x[l] * 0;
+    }
+    if (!(probe == 0) || !(high - low < 30)) {
+      for (size_t l = 0; l < m; l++) out[i + l] = (T)(carry = F::template combine<double>(carry, x[l]));
+      continue;
+    }
+    for (size_t l = 0; l < B; l++) s[l] = gems::exp(x[l] - high);
+    double sum = gems::exp(carry - high);
+    for (size_t l = 0; l < m; l++) s[l] = sum += s[l];
+    for (size_t l = m; l < B; l++) s[l] = sum;
+    for (size_t l = 0; l < B; l++) s[l] = high + gems::log(s[l]);
+    for (size_t l = 0; l < m; l++) out[i + l] = (T)s[l];
+    carry = s[m - 1];
+  }
+  return carry;
+}
+
 template <class F, class T>
 static void scan_inner(const void* in, ptrdiff_t in_step, void* out, ptrdiff_t out_step, size_t rows, size_t n, void* carry_) {
   auto carry = (typename carry_type<T>::type*)carry_;
-  for (size_t r = 0; r < rows; r++)
-    carry[r] = scan_row<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
+  if constexpr (requires { F::log_sum; })
+    for (size_t r = 0; r < rows; r++)
+      carry[r] = scan_log<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
+  else
+    for (size_t r = 0; r < rows; r++)
+      carry[r] = scan_row<F, T>((const T*)in + (ptrdiff_t)r * in_step, (T*)out + (ptrdiff_t)r * out_step, n, carry[r]);
 }
 template <class F, class T> __attribute__((flatten)) static void scan_outer(const void* in_, ptrdiff_t in_step, void* out_,
                                                                             ptrdiff_t out_step, size_t rows, size_t n,

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 import samples
+import samples_sort
 import torch
 from samples import FLOATS, Sample
 
@@ -26,6 +27,12 @@ from flag_gems import _native
 from flag_gems._api import gems
 from flag_gems.testing import RESOLUTION
 
+# Of the sort family what has no CUDA kernel yet: these operators, and the others' calls that _no_gpu_sort names.
+NOT_ON_GPU = {"mode", "unique", "isin", "bincount", "searchsorted", "histc", "nonzero", "masked_select"}
+
+# Of equal values torch takes any; what counts is that the index leads to the value.
+TIES = {"topk", "kthvalue", "median_dim", "nanmedian_dim", "mode"}
+
 # Results that must be equal to the native ones, NaN for NaN: no rounding is involved, or the same correctly rounded one.
 EXACT = {
     "abs", "add", "sub", "rsub", "mul", "div", "neg", "ceil", "floor", "round", "trunc", "sign", "relu", "maximum", "minimum", "fmax",
@@ -33,6 +40,8 @@ EXACT = {
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
     "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
+    "sort", "topk", "kthvalue", "median", "median_dim", "nanmedian", "nanmedian_dim", "mode", "cummax", "cummin", "unique", "isin",
+    "searchsorted", "bincount", "histc", "nonzero", "masked_select",
 }  # fmt: skip
 
 # Calls that are left to the native kernel on purpose: (ATen name, sample, dtype, device) globs and the reason. A call listed here
@@ -76,6 +85,13 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("threshold*", "[!w]*", "bool", "cuda", "torch takes bool with an out= of another dtype, and refuses it elsewhere"),
     ("_fused_rms_norm_backward", "(0, 8)*", "*", "cuda", "no rows"),
     ("*rms_norm", "eps=None", "*float16", "*", "the default eps is that of the compute type, which torch decides"),
+    ("*median*", "([04], [03])*", "*", "*", "the median of nothing: NaN or torch's error"),
+    ("kthvalue*", "() *", "bool", "*", "torch takes a 0-d bool here and no other"),
+    ("*median.dim*", "() *", "bool", "*", "torch takes a 0-d bool here and no other"),
+    ("bucketize.Scalar", "*", "bool", "*", "a number among bools: torch compares in the number's dtype"),
+    ("searchsorted.Scalar*", "*", "bool", "*", "a number among bools: torch compares in the number's dtype"),
+    ("histc*", "*", "*float16", "*", "sums of 16 bits"),
+    ("histc*", "(0,)*", "*", "*", "no elements: zeros"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
 ]
 
@@ -114,7 +130,8 @@ WIDER = {
 
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
-OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu"}
+OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu", "logcumsumexp", "sort", "topk",
+                "kthvalue", "median_dim", "nanmedian_dim", "mode", "cummax", "cummin", "nonzero"}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -208,6 +225,8 @@ class Case:
 
     # ---- samples
     def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
+        if self.family == "sort":
+            return samples_sort.maker(self)(self, samples.Values(dtype, device))
         maker = samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
         return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
 
@@ -280,7 +299,16 @@ class Case:
             return "the declaration computes in other types"
         if self._far(sample, dtype):
             return "a number that the dtype can't hold: torch wraps it or raises"
+        if device == "cuda" and self._no_gpu_sort(sample):
+            return "no kernel for GPUs yet"
         return _listed(EXPECTED_NATIVE, at)
+
+    def _no_gpu_sort(self, sample) -> bool:
+        if self.family != "sort" or self.op in NOT_ON_GPU:
+            return self.family == "sort"
+        x = sample.args[0]
+        longer = max(x.shape, default=1) > 4096  # than one block sorts; only the line is that long in the samples
+        return x.element_size() == 8 or (longer and (self.op == "sort" or (self.op == "topk" and sample.args[1] > 4096)))
 
     def _far(self, sample, dtype) -> bool:
         text = samples.declaration(self.op)
@@ -328,6 +356,9 @@ class Case:
             if g.numel() == 0:
                 continue
             at = (self.key, sample.name, str(dtype)[6:], g.device.type)
+            if i == 1 and (self.op in TIES or (self.op == "sort" and "stable" not in sample.kwargs)):
+                _assert_leads_to(sample.args[0], sample.args[[a.name for a in self.arguments].index("dim")], got)
+                continue
             if _listed(NATIVE_WRONG, at):
                 assert not torch.equal(g, w), "equal to the native result, remove it from NATIVE_WRONG"
                 continue
@@ -516,6 +547,8 @@ def _results(case, raw, args) -> list[torch.Tensor]:
         return [args[0], args[1]]
     if isinstance(raw, torch.Tensor):
         return [raw]
+    if raw is None:  # _cummax_helper
+        return [args[1], args[2]]
     return [t for t in raw if t is not None]
 
 
@@ -546,6 +579,17 @@ def _assert_equal(got, want):
         raise AssertionError(
             f"{int((~same).sum())} of {same.numel()} differ, first at {at}: {got[tuple(at)].item()!r}, native {want[tuple(at)].item()!r}"
         )
+
+
+def _assert_leads_to(x, dim, got):
+    """The indices are different ones along the dimension, and the values are there."""
+    values, indices = (t.reshape(1) if x.dim() == 0 else t for t in got)
+    x = x.reshape(1) if x.dim() == 0 else x
+    if values.dim() < x.dim():
+        values, indices = values.unsqueeze(dim), indices.unsqueeze(dim)
+    _assert_equal(x.gather(dim, indices), values)
+    if indices.shape[dim] > 1:
+        assert bool((indices.sort(dim).values.diff(dim=dim) > 0).all()), "an index twice"
 
 
 def _assert_near(got, native, reference, tolerance):

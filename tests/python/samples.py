@@ -395,7 +395,7 @@ def scan(case, v: Values) -> Iterator[Sample]:
     ):
         for layout in ("contiguous", "transposed", "sliced"):
             yield Sample(f"{shape} dim={dim} {layout}", [v(shape, layout), dim])
-    if not case.inplace:
+    if not case.inplace and any(a.name == "dtype" for a in case.arguments):
         for dtype in (torch.float64, torch.int64, torch.float32):
             if not (v.dtype.is_floating_point and not dtype.is_floating_point):
                 yield Sample(f"dtype={dtype}", [v((4, 9)), 1], {"dtype": dtype})

@@ -1,0 +1,175 @@
+// searchsorted, bucketize, histc, nonzero, masked_select; inputs and outputs are dense.
+#include "backends/cpu/sort.h"
+
+#define GEMS_DECLARE(isa) extern "C" const gems_search_table gems_searching_##isa;
+GEMS_FOR_EACH_ISA(GEMS_DECLARE)
+#undef GEMS_DECLARE
+
+namespace gems::cpu {
+
+namespace {
+
+constexpr int64_t kPart = 32768, kBlock = 4096;
+
+const gems_search_table& search_table() {
+#define GEMS_ADDRESS(isa) &gems_searching_##isa,
+  static constexpr const gems_search_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+  return *tables[isa()];
+}
+
+// t = out, bounds, values, sorter or ABSENT; par = right, values of a row (the bounds have as many rows, or one).
+gems_status find(const gems_call* call) {
+  const gems_tensor &out = call->t[0], &bounds = call->t[1], &values = call->t[2], &sorter = call->t[3];
+  if (call->par[2].i >= INT64_C(0xffffffff)) return unsupported("2^32 bounds");
+  const gems_search_fn f = search_table().fn[bounds.dtype];
+  const int right = static_cast<int>(call->par[0].i), narrow = out.dtype == GEMS_I32, size = dtype_size(bounds.dtype);
+  const int64_t n = call->par[1].i, m = call->par[2].i, rows = values.numel / n;
+  const bool shared = bounds.numel == m;
+  const char *b = static_cast<const char*>(bounds.data), *v = static_cast<const char*>(values.data);
+  const int64_t* order = sorter.flags & GEMS_T_ABSENT ? nullptr : static_cast<const int64_t*>(sorter.data);
+  char* o = static_cast<char*>(out.data);
+  const int64_t piece = std::min(n, kBlock), pieces = (n + piece - 1) / piece;
+  parallel_items(rows * pieces, piece * 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t row = i / pieces, from = i % pieces * piece, at = row * n + from, bound = shared ? 0 : row * m;
+      f(b + bound * size, order ? order + bound : nullptr, m, v + at * size, std::min(piece, n - from), right,
+        o + at * (narrow ? 4 : 8), narrow);
+    }
+  });
+  return GEMS_OK;
+}
+
+// t = out, in; par = bins, min, max (.d); equal ones: the range of the values. torch's arithmetic, in the dtype of the input.
+template <class T> gems_status histogram(const gems_call* call) {
+  const gems_tensor &out = call->t[0], &in = call->t[1];
+  const T* x = static_cast<const T*>(in.data);
+  const int64_t n = in.numel, bins = call->par[0].i, parts = parts_of(n, kPart);
+  T lo = static_cast<T>(call->par[1].d), hi = static_cast<T>(call->par[2].d);
+  if (lo == hi && n > 0) {
+    T los[64], his[64];
+    parallel(parts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; p++) {
+        T least = x[0], most = x[0];
+        for (int64_t i = part(n, parts, p); i < part(n, parts, p + 1); i++) {
+          if (!(x[i] - x[i] == 0)) least = x[i] - x[i];  // NaN from here on
+          least = x[i] < least ? x[i] : least;
+          most = x[i] > most ? x[i] : most;
+        }
+        los[p] = least, his[p] = most;
+      }
+    });
+    lo = los[0], hi = his[0];
+    for (int64_t p = 0; p < parts; p++) {
+      if (los[p] != los[p]) return unsupported("a range that isn't finite: torch's error");
+      lo = std::min(lo, los[p]), hi = std::max(hi, his[p]);
+    }
+  }
+  if (lo == hi) lo -= 1, hi += 1;
+  if (!(lo <= hi) || !(hi - lo < static_cast<T>(1) / 0)) return unsupported("a range that isn't finite: torch's error");
+  Memory memory;
+  int64_t* counts = reinterpret_cast<int64_t*>(memory.take(parts * bins * 8));
+  if (!counts) return failed("out of memory");
+  std::memset(counts, 0, parts * bins * 8);
+  parallel(parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; p++) {
+      int64_t* c = counts + p * bins;
+      for (int64_t i = part(n, parts, p); i < part(n, parts, p + 1); i++) {
+        if (!(x[i] >= lo && x[i] <= hi)) continue;
+        const int64_t at = static_cast<int64_t>((x[i] - lo) * static_cast<T>(bins) / (hi - lo));
+        c[std::min(at, bins - 1)]++;
+      }
+    }
+  });
+  T* to = static_cast<T*>(out.data);
+  for (int64_t i = 0; i < bins; i++) {
+    int64_t sum = 0;
+    for (int64_t p = 0; p < parts; p++) sum += counts[p * bins + i];
+    to[i] = static_cast<T>(sum);
+  }
+  return GEMS_OK;
+}
+
+// f(flags, from, count, part): blocks of bytes 0 and 1, whether elements aren't zero.
+template <class F> void each_flags(const gems_tensor& in, int64_t parts, F f) {
+  const gems_convert_fn convert = convert_fn(in.dtype == GEMS_BOOL ? int{GEMS_U8} : int{in.dtype}, GEMS_BOOL);
+  const int size = dtype_size(in.dtype);
+  parallel(parts, 1, [&](int64_t begin, int64_t end) {
+    uint8_t flags[kBlock];
+    for (int64_t p = begin; p < end; p++)
+      for (int64_t i = part(in.numel, parts, p), last = part(in.numel, parts, p + 1); i < last; i += kBlock) {
+        const int64_t n = std::min(kBlock, last - i);
+        convert(static_cast<const char*>(in.data) + i * size, flags, n);
+        f(flags, i, n, p);
+      }
+  });
+}
+
+// par[0] = 0: t = workspace, in: the count, then where each part's results begin. 1: t = out, in, workspace: positions as rows of
+// coordinates (nonzero), or t = out, in, workspace, self: the elements of self (masked_select).
+gems_status compact(const gems_call* call, bool coordinates) {
+  const gems_tensor& in = call->t[1];
+  const gems_search_table& table = search_table();
+  const int64_t parts = parts_of(in.numel, kPart);
+  int64_t* starts = static_cast<int64_t*>(call->t[call->par[0].i ? 2 : 0].data);
+  if (!call->par[0].i) {
+    for (int64_t p = 0; p <= parts; p++) starts[p] = 0;
+    each_flags(in, parts, [&](const uint8_t* flags, int64_t, int64_t n, int64_t p) { starts[p + 1] += table.count(flags, n); });
+    int64_t sum = 0;
+    for (int64_t p = 1; p <= parts; p++) {
+      const int64_t c = starts[p];
+      starts[p] = sum;
+      sum += c;
+    }
+    starts[0] = sum;
+    return GEMS_OK;
+  }
+  int64_t next[64];
+  std::memcpy(next, starts + 1, parts * 8);
+  char* out = static_cast<char*>(call->t[0].data);
+  if (!coordinates) {
+    const gems_tensor& self = call->t[3];
+    const int size = dtype_size(self.dtype), kind = __builtin_ctz(size);
+    each_flags(in, parts, [&](const uint8_t* flags, int64_t i, int64_t n, int64_t p) {
+      next[p] += table.pick[kind](static_cast<const char*>(self.data) + i * size, flags, n, out + next[p] * size);
+    });
+    return GEMS_OK;
+  }
+  const int nd = in.ndim;
+  int64_t* rows = reinterpret_cast<int64_t*>(out);
+  each_flags(in, parts, [&](const uint8_t* flags, int64_t i, int64_t n, int64_t p) {
+    int64_t at[kBlock];
+    int64_t* row = rows + next[p] * nd;
+    const int64_t m = table.positions(flags, n, i, nd == 1 ? row : at);
+    next[p] += m;
+    if (nd == 1) return;
+    const int64_t inner = in.sizes[nd - 1];
+    int64_t outer = m ? at[0] / inner : 0, base = outer * inner;  // the position's row: it moves on, it isn't divided for
+    int64_t c[64];
+    auto unfold = [&] {
+      for (int64_t q = outer, d = nd - 2; d >= 0; d--) c[d] = q % in.sizes[d], q /= in.sizes[d];
+    };
+    unfold();
+    for (int64_t k = 0; k < m; k++, row += nd) {
+      if (at[k] - base >= inner) {
+        outer = at[k] / inner, base = outer * inner;
+        unfold();
+      }
+      for (int d = 0; d < nd - 1; d++) row[d] = c[d];
+      row[nd - 1] = at[k] - base;
+    }
+  });
+  return GEMS_OK;
+}
+
+}  // namespace
+
+gems_status run_search(const gems_call* call) {
+  switch (call->op->roles[0]) {
+    case 'f': return find(call);
+    case 'h': return call->t[1].dtype == GEMS_F32 ? histogram<float>(call) : histogram<double>(call);
+    default: return compact(call, call->op->roles[0] == 'z');
+  }
+}
+
+}  // namespace gems::cpu
