@@ -64,6 +64,8 @@ gems_status run(const gems_call* call) {
     case family::index: return run_index(call);
     case family::create: return run_create(call);
     case family::matmul: return run_matmul(call);
+    case family::compact: return run_compact(call);
+    case family::map: return run_map(call);
   }
   return unsupported("family");
 }

@@ -73,5 +73,7 @@ gems_status run_reduce(const gems_call* call);
 gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
+gems_status run_compact(const gems_call* call);
+gems_status run_map(const gems_call* call);
 
 }  // namespace gems::cuda

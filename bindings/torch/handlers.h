@@ -18,6 +18,21 @@ bool handle_gather(Row&, torch::jit::Stack&);
 bool handle_index_select(Row&, torch::jit::Stack&);
 bool handle_embedding(Row&, torch::jit::Stack&);
 bool handle_embedding_backward(Row&, torch::jit::Stack&);
+bool handle_take(Row&, torch::jit::Stack&);
+bool handle_scatter(Row&, torch::jit::Stack&);        // scatter, scatter_add, scatter_reduce
+bool handle_index_put_dim(Row&, torch::jit::Stack&);  // index_add, index_copy, index_fill, index_reduce
+bool handle_index(Row&, torch::jit::Stack&);          // advanced.cpp
+bool handle_index_put(Row&, torch::jit::Stack&);
+bool handle_nonzero(Row&, torch::jit::Stack&);  // compact.cpp
+bool handle_masked_select(Row&, torch::jit::Stack&);
+bool handle_masked_scatter(Row&, torch::jit::Stack&);
+bool handle_flip(Row&, torch::jit::Stack&);  // maps.cpp
+bool handle_roll(Row&, torch::jit::Stack&);
+bool handle_pad(Row&, torch::jit::Stack&);  // reflection_pad1d to replication_pad3d_backward
+bool handle_unfold_backward(Row&, torch::jit::Stack&);
+bool handle_repeat_interleave(Row&, torch::jit::Stack&);  // compact.cpp
+bool handle_eye(Row&, torch::jit::Stack&);
+bool handle_linspace(Row&, torch::jit::Stack&);
 bool handle_tri(Row&, torch::jit::Stack&);
 bool handle_arange(Row&, torch::jit::Stack&);
 bool handle_copy_(Row&, torch::jit::Stack&);

@@ -24,7 +24,7 @@ PyObject* g_recorder = nullptr;
 PyObject* py_table(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {
     PyObject* list = PyList_New(0);
-    static const char* const families[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
+    static const char* const families[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused", "compact", "map"};
     for (const Row* r : rows()) {
       const std::string key = r->ns == "aten" ? r->key : r->ns + "::" + r->key;
       PyObject* t =

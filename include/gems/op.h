@@ -5,7 +5,7 @@
 namespace gems {
 
 // Which skeleton walks the memory (docs/design.md, "Families").
-enum class family : unsigned char { pointwise, reduce, row, scan, index, create, copy, matmul, fused };
+enum class family : unsigned char { pointwise, reduce, row, scan, index, create, copy, matmul, fused, compact, map };
 
 // Result dtype.
 enum class rule : unsigned char {

@@ -73,7 +73,7 @@ void on_report(void* ctx, const gems_cuda_kernel_report* k) {
 }
 
 const char* family_name(const gems_op_info* op) {
-  static const char* const names[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused"};
+  static const char* const names[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused", "compact", "map"};
   return names[op->family];
 }
 

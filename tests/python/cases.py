@@ -33,6 +33,8 @@ EXACT = {
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
     "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
+    "index", "take", "index_copy", "index_fill", "nonzero", "masked_select", "masked_scatter", "flip", "roll", "eye",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
 }  # fmt: skip
 
 # Calls that are left to the native kernel on purpose: (ATen name, sample, dtype, device) globs and the reason. A call listed here
@@ -76,6 +78,11 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("threshold*", "[!w]*", "bool", "cuda", "torch takes bool with an out= of another dtype, and refuses it elsewhere"),
     ("_fused_rms_norm_backward", "(0, 8)*", "*", "cuda", "no rows"),
     ("*rms_norm", "eps=None", "*float16", "*", "the default eps is that of the compute type, which torch decides"),
+    ("linspace.out", "* 1", "*", "*", "one number"),
+    ("flip", "() *", "*", "*", "one element"),
+    ("unfold_backward", "*", "*int*", "*", "gradients are floating point"),
+    ("unfold_backward", "*", "bool", "*", "gradients are floating point"),
+    ("index_reduce*", "* True *", "bool", "*", "torch has it in part"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
 ]
 
@@ -114,7 +121,9 @@ WIDER = {
 
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
-OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu"}
+OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu",
+                "index", "index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_reduce",
+                "roll", "reflection_pad1d", "replication_pad1d", "replication_pad2d", "replication_pad3d", "reflection_pad2d", "reflection_pad3d", "masked_scatter"}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -664,6 +673,10 @@ _FUNCTIONAL = {
     "sum.IntList_out": torch.ops.aten.sum.dim_IntList,
     "arange.out": torch.ops.aten.arange.default,
     "arange.start_out": torch.ops.aten.arange.start_step,
+    "eye.out": lambda n: torch.eye(n),
+    "eye.m_out": lambda n, m: torch.eye(n, m),
+    "range.out": torch.ops.aten.range.step,
+    "linspace.out": torch.ops.aten.linspace.default,
     "mean.dtype_out": torch.ops.aten.mean.default,
 }
 
