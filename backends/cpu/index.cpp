@@ -143,10 +143,17 @@ template <class I> gems_status pick_columns(Plan& p, int64_t outer) {
       const int32_t v = static_cast<int32_t>(at[i]);
       std::memcpy(short_at + i, &v, sizeof v);
     }
+  // What the next run picks from, if it is dense: picked in no order, it would come line by line with nothing fetched ahead.
+  const int64_t row = p.indices == 1 && p.step[0] == 1 && p.stride(1) == 0 ? p.limit[0] * p.size : 0;
+  const int64_t ahead = row <= 65536 && p.n * p.size * 2 >= row ? row : 0;
   parallel_items(outer, p.n * p.size * 2, [&](int64_t begin, int64_t end) {
     for (int64_t run = begin; run < end; run++) {
       char* out = p.data + p.offset(0, run) * p.size;
       const char* self = p.table + p.offset(1, run) * p.size;
+      if (run + 1 < end && ahead) {
+        const char* next = p.table + p.offset(1, run + 1) * p.size;
+        for (int64_t line = 0; line < ahead; line += 64) __builtin_prefetch(next + line);
+      }
       if (narrow) move(p, out, self, short_at, p.n);
       else move(p, out, self, at, p.n);
     }

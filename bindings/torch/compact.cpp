@@ -167,9 +167,21 @@ bool handle_repeat_interleave(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& repeats = a[0].toTensor();
   if (repeats.dim() != 1 || repeats.numel() == 0 || repeats.scalar_type() != c10::kLong || r.nouts) return false;
-  if (repeats.lt(0).any().item().toBool()) return false;  // torch's error
-  const at::Tensor sums = repeats.cumsum(0);
-  const int64_t total = sums.select(0, sums.numel() - 1).item().toLong();
+  at::Tensor sums;
+  int64_t total = 0;
+  if (repeats.is_cpu()) {
+    sums = allocate({repeats.numel()}, GEMS_I64, repeats.device());
+    const int64_t* from = static_cast<const int64_t*>(repeats.const_data_ptr());
+    int64_t* to = static_cast<int64_t*>(sums.mutable_data_ptr());
+    for (int64_t i = 0, n = repeats.numel(), step = repeats.stride(0); i < n; i++) {
+      if (from[i * step] < 0) return false;  // torch's error
+      to[i] = total += from[i * step];
+    }
+  } else {
+    if (repeats.lt(0).any().item().toBool()) return false;
+    sums = repeats.cumsum(0);
+    total = sums.select(0, sums.numel() - 1).item().toLong();
+  }
   if (!sums.is_contiguous() || (!a[1].isNone() && a[1].toInt() != total)) return false;
   at::Tensor out = allocate({total}, GEMS_I64, repeats.device());
   if (total) {

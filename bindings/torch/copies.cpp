@@ -29,6 +29,8 @@ bool run_copy(gems_call& call) {
   return done(run(call), call);
 }
 
+}  // namespace
+
 bool copy_view(const gems_tensor& dst, const gems_tensor& src) {
   if (!dtype_is_served(dst.dtype) || !dtype_is_served(src.dtype) || !same_device(dst, src)) return false;
   gems_call call;
@@ -38,10 +40,13 @@ bool copy_view(const gems_tensor& dst, const gems_tensor& src) {
   return run_copy(call);
 }
 
+namespace {
 bool served(const at::Tensor& t) {
   const auto d = t.device().type();
   return dtype_is_served(static_cast<int>(t.scalar_type())) && (d == c10::DeviceType::CPU || d == c10::DeviceType::CUDA);
 }
+
+}  // namespace
 
 // Same layout as x (memory_format=preserve), contiguous, or false: channels-last formats are the native kernel's.
 bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m) {
@@ -60,8 +65,6 @@ bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m) {
   return f == c10::MemoryFormat::Preserve;
 }
 
-}  // namespace
-
 bool copy_into(const at::Tensor& dst, const at::Tensor& src) {
   gems_tensor d, s;
   writable(dst, d);
@@ -70,8 +73,13 @@ bool copy_into(const at::Tensor& dst, const at::Tensor& src) {
 }
 
 bool fill_with(const at::Tensor& dst, const gems_tensor& value) {
+  gems_tensor d;
+  writable(dst, d);
+  return fill_view(d, value);
+}
+bool fill_view(const gems_tensor& dst, const gems_tensor& value) {
   gems_call call;
-  writable(dst, call.t[0]);
+  call.t[0] = dst;
   if (!dtype_is_served(call.t[0].dtype)) return false;
   call.compute = static_cast<int8_t>(compute_type(copy_op(), call.t[0].dtype));
   call.t[1] = value;

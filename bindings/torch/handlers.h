@@ -31,6 +31,9 @@ bool handle_roll(Row&, torch::jit::Stack&);
 bool handle_pad(Row&, torch::jit::Stack&);  // reflection_pad1d to replication_pad3d_backward
 bool handle_unfold_backward(Row&, torch::jit::Stack&);
 bool handle_repeat_interleave(Row&, torch::jit::Stack&);  // compact.cpp
+bool handle_full_like(Row&, torch::jit::Stack&);  // full_like, zeros_like, ones_like, new_full, new_zeros, new_ones
+bool handle_repeat(Row&, torch::jit::Stack&);     // blocks.cpp
+bool handle_constant_pad(Row&, torch::jit::Stack&);
 bool handle_eye(Row&, torch::jit::Stack&);
 bool handle_linspace(Row&, torch::jit::Stack&);
 bool handle_tri(Row&, torch::jit::Stack&);
@@ -51,5 +54,10 @@ Handler handler_for(const gems_op_info* op, const std::string& base);
 bool copy_into(const at::Tensor& dst, const at::Tensor& src);
 // dst = value everywhere.
 bool fill_with(const at::Tensor& dst, const gems_tensor& value);
+// The same for parts of tensors: sizes, strides and numel of the part, GEMS_T_CONTIGUOUS only where it is.
+bool copy_view(const gems_tensor& dst, const gems_tensor& src);
+bool fill_view(const gems_tensor& dst, const gems_tensor& value);
+// The layout of a copy of x by a memory_format argument; false: one that is the native kernel's.
+bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m);
 
 }  // namespace gems::torch_binding

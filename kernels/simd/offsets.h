@@ -25,6 +25,7 @@ typedef struct gems_offsets_table {
   // elements in front of it are done.
   int (*pick[4])(void* walked, const void* table, const gems_index_run* r, size_t n);
   int (*put[GEMS_CONVERT_DTYPES][GEMS_COMBINES])(void* table, const void* walked, const gems_index_run* r, size_t n);
+  gems_transpose_fn transpose_bytes;
   // dst[i] = src[-i]; the map family's
   void (*reverse[4])(void* dst, const void* src, size_t n);
   // acc[i * acc_step] += src[i * step]: acc of float, of double for GEMS_F64; null for integers

@@ -1,8 +1,8 @@
 #include "kernels/lang/lang.h"
 struct eye {
-  static constexpr gems::decl decl{.aten = "eye.out=eye_out eye.m_out=eye_m_out",
+  static constexpr gems::decl decl{.aten = "eye eye.m=eye_m eye.out eye.m_out=eye_m_out",
                                    .fam = gems::family::create,
                                    .in = 0,
                                    .types = "",
-                                   .doc = "ones on the diagonal (torch's functional forms call these)"};
+                                   .doc = "ones on the diagonal"};
 };

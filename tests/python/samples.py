@@ -785,7 +785,7 @@ def arange(case, v: Values) -> Iterator[Sample]:
             yield Sample(f"0..{end} by 3", [0, end, 3], dict(options))
             if v.dtype != torch.uint8 and v.dtype != torch.bool:
                 yield Sample(f"{end}..-1 by -2", [end, -1, -2], dict(options))
-            if v.dtype.is_floating_point:
+            if v.dtype.is_floating_point and (case.root != "range" or v.dtype.itemsize > 2):  # torch counts 16-bit ranges in float
                 yield Sample(f"0..{end} by 0.1", [0, end / 10, 0.1], dict(options))
 
 
@@ -796,13 +796,40 @@ def linspace(case, v: Values) -> Iterator[Sample]:
 
 def eye(case, v: Values) -> Iterator[Sample]:
     for n, m in ((1, 1), (5, 7), (33, 4), (0, 3), (300, 300)):
-        yield Sample(f"{n} {m}", [n, m] if len(case.arguments) > 1 else [n])
+        options = {} if case.out_names else {"dtype": v.dtype, "device": v.device}
+        yield Sample(f"{n} {m}", [n, m] if any(a.name == "m" for a in case.arguments) else [n], options)
 
 
 def repeated(case, v: Values) -> Iterator[Sample]:
     for counts in ([1, 2, 3], [0, 0, 5, 0], [1] * 5000, [0], [7] * 3 + [0] * 9 + [100000, 1]):
         yield Sample(f"{len(counts)} {sum(counts)}", [place(torch.tensor(counts), v.device)])
         yield Sample(f"{len(counts)} {sum(counts)} given", [place(torch.tensor(counts), v.device)], {"output_size": sum(counts)})
+
+
+def likes(case, v: Values) -> Iterator[Sample]:
+    value = [1 if v.dtype == torch.bool else 3] if "full" in case.base else []
+    for shape, layout in itertools.product(((4, 33), (), (0, 3), (3, 5, 7)), ("contiguous", "transposed", "sliced", "expanded", "permuted")):
+        x = v(shape, layout)
+        size = [[5, 3]] if case.base.startswith("new") else []
+        yield Sample(f"{shape} {layout}", [x, *size, *value])
+        if layout == "transposed":
+            yield Sample(f"{shape} {layout} float64", [x, *size, *value], {"dtype": torch.float64})
+            if not size:
+                yield Sample(f"{shape} {layout} row-major", [x, *value], {"memory_format": torch.contiguous_format})
+
+
+def blocks(case, v: Values) -> Iterator[Sample]:
+    """repeat, constant_pad_nd"""
+    for shape, layout in itertools.product(((4, 33), (), (3, 5, 7), (1, 6)), ("contiguous", "transposed", "sliced", "expanded")):
+        x = v(shape, layout)
+        if case.base == "repeat":
+            for more in ([], [2], [3, 1], [1, 4]):
+                times = [2] * len(more) + [1, 3, 2][: len(shape)] if len(more) < 2 else more[: max(len(shape), 0)] + [1] * max(len(shape) - 2, 0)
+                yield Sample(f"{shape} {layout} {times}", [x, times])
+        elif shape:
+            for pad in ([1, 2], [0, 0, 3, 1], [0, 3], [2, 2, 2, 2]):
+                for value in ([], [1 if v.dtype == torch.bool else 5]):
+                    yield Sample(f"{shape} {layout} {pad} {value}", [x, pad, *value])
 
 
 def factory(case, v: Values) -> Iterator[Sample]:
@@ -898,7 +925,8 @@ MAKERS = {
     "scatter_reduce": scattered, "index_add": indexed, "index_copy": indexed, "index_fill": indexed, "index_reduce": indexed, "take": indexed,
     "nonzero": compacted, "masked_select": compacted, "masked_scatter": compacted, "flip": moved, "roll": moved, "unfold_backward": unfolded,
     **{f"{how}_pad{n}d{back}": padded for how in ("reflection", "replication") for n in (1, 2, 3) for back in ("", "_backward")},
-    "tril": triangle, "triu": triangle, "arange": arange, "range": arange, "linspace": linspace, "eye": eye, "repeat_interleave": repeated, "full": factory, "zeros": factory, "ones": factory,
+    "tril": triangle, "triu": triangle, "arange": arange, "range": arange, "linspace": linspace, "repeat": blocks, "constant_pad_nd": blocks,
+    **{name: likes for name in ("full_like", "zeros_like", "ones_like", "new_full", "new_zeros", "new_ones")}, "eye": eye, "repeat_interleave": repeated, "full": factory, "zeros": factory, "ones": factory,
     "fill": fill, "zero": fill, "copy": copies, "clone": copies, "_to_copy": copies, "cat": lists, "stack": lists,
     "silu_and_mul": silu_and_mul, "fused_add_rms_norm": fused_add_rms_norm,
 }  # fmt: skip

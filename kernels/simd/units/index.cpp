@@ -39,16 +39,46 @@ template <class T> GEMS_FN auto ordered(T x) {
 }
 struct min {
   template <class T> static GEMS_FN T of(T old, T x) {
-    const auto a = ordered(old), b = ordered(x);
-    return b < a || b != b ? x : old;
+    const auto a = ordered(old), b = ordered(x), least = b < a ? b : a;  // one instruction, a where either is NaN
+    return gems::to<T>(b != b ? b : least);
   }
 };
 struct max {
   template <class T> static GEMS_FN T of(T old, T x) {
-    const auto a = ordered(old), b = ordered(x);
-    return b > a || b != b ? x : old;
+    const auto a = ordered(old), b = ordered(x), most = b > a ? b : a;
+    return gems::to<T>(b != b ? b : most);
   }
 };
+
+// Tiles of 16 by 16 bytes in registers of 16: four rounds of interleaving row i with row i + 8.
+typedef unsigned char row16 __attribute__((vector_size(16)));
+GEMS_FN void tile_bytes(const unsigned char* src, ptrdiff_t src_step, unsigned char* dst, ptrdiff_t dst_step) {
+  row16 v[16], w[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) __builtin_memcpy(&v[i], src + i * src_step, 16);
+#pragma GCC unroll 4
+  for (int round = 0; round < 4; round++) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+      w[2 * i] = __builtin_shufflevector(v[i], v[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+      w[2 * i + 1] = __builtin_shufflevector(v[i], v[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) v[i] = w[i];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) __builtin_memcpy(dst + i * dst_step, &v[i], 16);
+}
+void transpose_bytes(const void* src_, ptrdiff_t src_step, void* dst_, ptrdiff_t dst_step, size_t rows, size_t n) {
+  const unsigned char* src = (const unsigned char*)src_;
+  unsigned char* dst = (unsigned char*)dst_;
+  const size_t whole_rows = rows / 16 * 16, whole_n = n / 16 * 16;
+  // Lines of the result leave whole: where rows are a power of two apart they all fall into one set of the cache.
+  for (size_t i = 0; i < whole_rows; i += 16)
+    for (size_t j = 0; j < whole_n; j += 16) tile_bytes(src + j * src_step + i, src_step, dst + i * dst_step + j, dst_step);
+  for (size_t j = 0; j < n; j++)
+    for (size_t i = j < whole_n ? whole_rows : 0; i < rows; i++) dst[i * dst_step + j] = src[j * src_step + i];
+}
 
 template <class T, class C> void each(void* dst, const void* src, const int64_t* at, const int64_t* from, size_t n) {
   T* d = (T*)dst;
@@ -71,18 +101,20 @@ template <class T, class C> void row(void* dst, const void* src, ptrdiff_t step,
 
 // The steps of most calls are constants of their own loop.
 template <class F> GEMS_FN int along(const gems_index_run& r, size_t n, F f) {
-  const auto loop = [&](ptrdiff_t index_step, ptrdiff_t table_step, ptrdiff_t walked_step) GEMS_LAMBDA_INLINE {
+  const auto loop = [&](ptrdiff_t index_step, ptrdiff_t step, ptrdiff_t table_step, ptrdiff_t walked_step, int64_t wrap) GEMS_LAMBDA_INLINE {
+    const int64_t* index = r.index;
+    const uint64_t limit = (uint64_t)r.limit;
     for (size_t i = 0; i < n; i++) {
-      int64_t v = r.index[(ptrdiff_t)i * index_step];
-      v += v >> 63 & r.wrap;
-      if ((uint64_t)v >= (uint64_t)r.limit) return 0;
-      f((ptrdiff_t)i * walked_step, v * r.step + (ptrdiff_t)i * table_step);
+      int64_t v = index[(ptrdiff_t)i * index_step];
+      v += v >> 63 & wrap;
+      if ((uint64_t)v >= limit) return 0;
+      f((ptrdiff_t)i * walked_step, v * step + (ptrdiff_t)i * table_step);
     }
     return 1;
   };
-  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 0) return loop(1, 0, 1);
-  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 1) return loop(1, 1, 1);
-  return loop(r.index_step, r.table_step, r.walked_step);
+  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 0) return r.step == 1 && !r.wrap ? loop(1, 1, 0, 1, 0) : loop(1, r.step, 0, 1, r.wrap);
+  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 1) return loop(1, r.step, 1, 1, r.wrap);
+  return loop(r.index_step, r.step, r.table_step, r.walked_step, r.wrap);
 }
 template <class T> int pick(void* walked, const void* table, const gems_index_run* r, size_t n) {
   T* d = (T*)walked;
@@ -133,6 +165,7 @@ template <class T> constexpr void bits(gems_offsets_table& t, int log_size) {
 }
 constexpr gems_offsets_table make_table() {
   gems_offsets_table t{};
+  t.transpose_bytes = transpose_bytes;
   bits<unsigned char>(t, 0);
   bits<unsigned short>(t, 1);
   bits<gems::u32>(t, 2);
