@@ -46,6 +46,7 @@ for step in "${@:-all}"; do
     jit) bench 240 jit_figures jit_figures ;;
     toggle) bench 90 toggle_cost toggle_cost ;;
     bandwidth) bench 200 gpu_bandwidth gpu_bandwidth ;;
+    index) bench 300 gpu_index gpu_index ;;
     matmul) bench 240 gpu_matmul gpu_matmul ;;
     tune) bench 300 tune_search tune_search --device cuda --seconds 180 ;;
     hf) bench 400 hf_llama hf_llama ;;

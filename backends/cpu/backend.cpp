@@ -66,6 +66,8 @@ gems_status dispatch(const gems_call* call) {
     case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
     case family::sort: return run_sort(call);
+    case family::compact: return run_compact(call);
+    case family::map: return run_map(call);
   }
   return unsupported("family");
 }

@@ -1,9 +1,14 @@
 #include "backends/cpu/block.h"
 
+#include "kernels/simd/offsets.h"
+
 #include <cstdlib>
 #include <memory>
 #include <new>
 
+#define GEMS_DECLARE(isa) extern "C" const gems_offsets_table gems_offsets_##isa;
+GEMS_FOR_EACH_ISA(GEMS_DECLARE)
+#undef GEMS_DECLARE
 #define GEMS_DECLARE(isa) extern "C" const gems_transpose_table gems_transpose_##isa[2];
 GEMS_FOR_EACH_ISA(GEMS_DECLARE)
 #undef GEMS_DECLARE
@@ -60,6 +65,12 @@ gems_transpose_fn transpose_fn(int size, bool streams) {
 #define GEMS_ADDRESS(isa) gems_transpose_##isa,
   static constexpr const gems_transpose_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
 #undef GEMS_ADDRESS
+  if (size == 1) {
+#define GEMS_ADDRESS(isa) &gems_offsets_##isa,
+    static constexpr const gems_offsets_table* offsets[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+    return streams ? nullptr : offsets[isa()]->transpose_bytes;
+  }
   const gems_transpose_table& t = tables[isa()][streams];
   return size == 2 ? t.b2 : size == 4 ? t.b4 : size == 8 ? t.b8 : nullptr;
 }

@@ -27,7 +27,7 @@ class Scratch {
 void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64_t dst_row, int64_t dst_col, int64_t rows,
              int64_t n, int size);
 
-// The transposition of elements of `size` bytes (gems_transpose_table); null for single bytes.
+// The transposition of elements of `size` bytes (gems_transpose_table); null for single bytes past the cache.
 gems_transpose_fn transpose_fn(int size, bool streams);
 
 // One operand seen as a matrix: `row` and `col` are its strides in elements.

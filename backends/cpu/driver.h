@@ -58,6 +58,8 @@ template <class F> void parallel(int64_t n, int64_t grain, F f) {
 
 // A copy whose operands are dense in different dimensions. False: it isn't one, nothing was written.
 bool copy_transposed(const gems_call* call);
+// embedding_dense_backward, of the index family.
+gems_status embedding_gradient(const gems_call* call);
 
 gems_status run_pointwise(const gems_call* call);
 gems_status run_reduce(const gems_call* call);
@@ -66,6 +68,8 @@ gems_status run_scan(const gems_call* call);
 gems_status run_index(const gems_call* call);
 gems_status run_create(const gems_call* call);
 gems_status run_random(const gems_call* call);
+gems_status run_compact(const gems_call* call);
+gems_status run_map(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
 gems_status run_sort(const gems_call* call);
 

@@ -1,4 +1,4 @@
-// searchsorted, bucketize, histc, nonzero, masked_select; inputs and outputs are dense.
+// searchsorted, bucketize, histc; inputs and outputs are dense.
 #include "backends/cpu/sort.h"
 
 #define GEMS_DECLARE(isa) extern "C" const gems_search_table gems_searching_##isa;
@@ -105,70 +105,13 @@ template <class F> void each_flags(const gems_tensor& in, int64_t parts, F f) {
   });
 }
 
-// par[0] = 0: t = workspace, in: the count, then where each part's results begin. 1: t = out, in, workspace: positions as rows of
-// coordinates (nonzero), or t = out, in, workspace, self: the elements of self (masked_select).
-gems_status compact(const gems_call* call, bool coordinates) {
-  const gems_tensor& in = call->t[1];
-  const gems_search_table& table = search_table();
-  const int64_t parts = parts_of(in.numel, kPart);
-  int64_t* starts = static_cast<int64_t*>(call->t[call->par[0].i ? 2 : 0].data);
-  if (!call->par[0].i) {
-    for (int64_t p = 0; p <= parts; p++) starts[p] = 0;
-    each_flags(in, parts, [&](const uint8_t* flags, int64_t, int64_t n, int64_t p) { starts[p + 1] += table.count(flags, n); });
-    int64_t sum = 0;
-    for (int64_t p = 1; p <= parts; p++) {
-      const int64_t c = starts[p];
-      starts[p] = sum;
-      sum += c;
-    }
-    starts[0] = sum;
-    return GEMS_OK;
-  }
-  int64_t next[64];
-  std::memcpy(next, starts + 1, parts * 8);
-  char* out = static_cast<char*>(call->t[0].data);
-  if (!coordinates) {
-    const gems_tensor& self = call->t[3];
-    const int size = dtype_size(self.dtype), kind = __builtin_ctz(size);
-    each_flags(in, parts, [&](const uint8_t* flags, int64_t i, int64_t n, int64_t p) {
-      next[p] += table.pick[kind](static_cast<const char*>(self.data) + i * size, flags, n, out + next[p] * size);
-    });
-    return GEMS_OK;
-  }
-  const int nd = in.ndim;
-  int64_t* rows = reinterpret_cast<int64_t*>(out);
-  each_flags(in, parts, [&](const uint8_t* flags, int64_t i, int64_t n, int64_t p) {
-    int64_t at[kBlock];
-    int64_t* row = rows + next[p] * nd;
-    const int64_t m = table.positions(flags, n, i, nd == 1 ? row : at);
-    next[p] += m;
-    if (nd == 1) return;
-    const int64_t inner = in.sizes[nd - 1];
-    int64_t outer = m ? at[0] / inner : 0, base = outer * inner;  // the position's row: it moves on, it isn't divided for
-    int64_t c[64];
-    auto unfold = [&] {
-      for (int64_t q = outer, d = nd - 2; d >= 0; d--) c[d] = q % in.sizes[d], q /= in.sizes[d];
-    };
-    unfold();
-    for (int64_t k = 0; k < m; k++, row += nd) {
-      if (at[k] - base >= inner) {
-        outer = at[k] / inner, base = outer * inner;
-        unfold();
-      }
-      for (int d = 0; d < nd - 1; d++) row[d] = c[d];
-      row[nd - 1] = at[k] - base;
-    }
-  });
-  return GEMS_OK;
-}
-
 }  // namespace
 
 gems_status run_search(const gems_call* call) {
   switch (call->op->roles[0]) {
     case 'f': return find(call);
     case 'h': return call->t[1].dtype == GEMS_F32 ? histogram<float>(call) : histogram<double>(call);
-    default: return compact(call, call->op->roles[0] == 'z');
+    default: return unsupported("operator of the sort family");
   }
 }
 

@@ -30,6 +30,6 @@ char* sort_long(const gems_key_table& keys, bool packed, const char* in, int siz
 
 gems_status run_lines(const gems_call* call);     // sort, topk, kthvalue, median, nanmedian, mode, cummax, cummin
 gems_status run_distinct(const gems_call* call);  // unique, isin, bincount
-gems_status run_search(const gems_call* call);    // searchsorted, bucketize, histc, nonzero, masked_select
+gems_status run_search(const gems_call* call);    // searchsorted, bucketize, histc
 
 }  // namespace gems::cpu

@@ -27,14 +27,14 @@ bool copy_transposed(const gems_call* call) {
   const gems_iter& it = call->it;
   const gems_tensor &to = call->t[0], &from = call->t[1];
   const int size = dtype_size(to.dtype), last = it.ndim - 1;
-  if (to.dtype != from.dtype || size == 1 || it.ndim < 2 || it.stride[0][last] != 1 || it.stride[1][last] == 1) return false;
+  if (to.dtype != from.dtype || it.ndim < 2 || it.stride[0][last] != 1 || it.stride[1][last] == 1) return false;
   int dense = last - 1;
   while (dense >= 0 && it.stride[1][dense] != 1) dense--;
   if (dense < 0 || it.size[dense] < 8 || it.size[last] < 8) return false;
 
   const int64_t rows = it.size[dense], n = it.size[last], from_step = it.stride[1][last], to_step = it.stride[0][dense];
   const int64_t row_pieces = (rows + kPieceRows - 1) / kPieceRows, n_pieces = (n + kPieceN - 1) / kPieceN;
-  bool streams = it.numel * size >= kStreamed && reinterpret_cast<uintptr_t>(to.data) % 64 == 0;
+  bool streams = size > 1 && it.numel * size >= kStreamed && reinterpret_cast<uintptr_t>(to.data) % 64 == 0;
   for (int d = 0; d < last; d++) streams = streams && it.stride[0][d] * size % 64 == 0;
   const gems_transpose_fn transpose = transpose_fn(size, streams);
   const int64_t pieces = it.numel / (rows * n) * row_pieces * n_pieces;

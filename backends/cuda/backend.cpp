@@ -26,6 +26,8 @@ GEMS_OPTIONAL_FAMILY(run_row)
 GEMS_OPTIONAL_FAMILY(run_scan)
 GEMS_OPTIONAL_FAMILY(run_matmul)
 GEMS_OPTIONAL_FAMILY(run_sort)
+GEMS_OPTIONAL_FAMILY(run_compact)
+GEMS_OPTIONAL_FAMILY(run_map)
 
 gems_status dispatch(const gems_call* call) {
   switch (static_cast<family>(call->op->family)) {
@@ -39,6 +41,8 @@ gems_status dispatch(const gems_call* call) {
     case family::random: return run_random(call);
     case family::matmul: return run_matmul(call);
     case family::sort: return run_sort(call);
+    case family::compact: return run_compact(call);
+    case family::map: return run_map(call);
     case family::fused: return *call->op->roles ? run_row(call) : run_pointwise(call);
   }
   return unsupported("unknown operator family");

@@ -350,23 +350,86 @@ void check_index(Run& r) {
         go(r, c, dtype_name(dtype));
         continue;
       }
-      for (int rows : {1, 0}) {  // whole rows, or an index per element
-        Call c(r.op, GEMS_I64);
-        c.c.nout = 1;
-        c.c.nin = c.c.npar = 2;
-        c.c.par[0].i = rows ? 4096 : 1;
-        c.c.par[1].i = 32000;
-        c.space({512, 4096}, 0);
-        c.c.it.contiguous = 0;
-        c.tensor(0, dtype, {512, 4096}, {4096, 1}), c.strides(0, {4096, 1});
-        c.tensor(1, dtype, {32000, 4096}, {4096, 1}), c.strides(1, {rows ? 0 : 4096, rows ? 1 : 0});
-        c.tensor(2, index, {512, 4096}, {4096, 1}), c.strides(2, {rows ? 1 : 4096, rows ? 0 : 1});
-        go(r, c, std::string(dtype_name(dtype)) + "[" + dtype_name(index) + (rows ? "] rows" : "] elements"));
+      const std::string name = r.op->name;
+      const bool scatters = name.rfind("scatter", 0) == 0 || (name.rfind("index_", 0) == 0 && name != "index_select");
+      const bool combines = scatters && name != "scatter" && name != "index_copy" && name != "index_fill";
+      for (int combine = 0; combine < (combines ? 5 : 1); combine++)
+        for (int n : {1, 2, 3})
+          for (int rows : {1, 0}) {  // whole rows, or an index per element
+            const bool several = name == "index" || name == "index_put";
+            if ((n > 1 && !several) || (combine > 1 && name != "scatter_reduce") || (combine && dtype == GEMS_U8 && !r.level)) continue;
+            Call c(r.op, GEMS_I64);
+            c.c.nout = 1;
+            c.c.nin = 1 + n;
+            c.c.npar = scatters ? 8 : 7;
+            for (int k = 0; k < n; k++) c.c.par[2 * k].i = rows ? 4096 : 1, c.c.par[2 * k + 1].i = 32000;
+            c.c.par[6].i = several;
+            c.c.par[7].i = combine;
+            c.space({512, 4096}, 0);
+            c.c.it.contiguous = 0;
+            const int walked = scatters ? 1 : 0;
+            c.tensor(walked, dtype, {512, 4096}, {4096, 1}), c.strides(walked, {4096, 1});
+            c.tensor(1 - walked, dtype, {32000, 4096}, {4096, 1}), c.strides(1 - walked, {rows ? 0 : 4096, rows ? 1 : 0});
+            for (int k = 2; k < 2 + n; k++)
+              c.tensor(k, index, {512, 4096}, {4096, 1}), c.strides(k, {rows ? 1 : 4096, rows ? 0 : 1});
+            go(r, c, std::string(dtype_name(dtype)) + "[" + std::to_string(n) + " " + dtype_name(index) + (rows ? "] rows" : "] elements"));
+          }
+    }
+}
+
+void check_compact(Run& r) {
+  if (r.op->in == 1) {  // repeat_interleave
+    Call c(r.op, GEMS_I64);
+    c.c.nout = c.c.nin = c.c.npar = 1;
+    for (int k = 0; k < 2; k++) c.tensor(k, GEMS_I64, {1 << 20}, {1});
+    return go(r, c, "int64");
+  }
+  const bool coordinates = r.op->name[0] == 'n', scatter = !strcmp(r.op->name, "masked_scatter");
+  for (int dtype : {GEMS_BOOL, GEMS_BF16, GEMS_F32, GEMS_F64, GEMS_I64, GEMS_U8}) {
+    for (int phase : {0, 1}) {
+      if (phase == 0 && !coordinates && dtype != GEMS_BOOL) continue;
+      Call c(r.op, GEMS_I64);
+      c.c.nout = 1;
+      c.c.nin = 1 + phase;
+      c.c.npar = 1;
+      c.c.par[0].i = phase;
+      const int64_t marks = (1 << 24) / 64 + 4097;
+      if (!phase) c.tensor(0, GEMS_I64, {marks}, {1}), c.tensor(1, dtype, {4096, 4096}, {4096, 1});
+      else {
+        c.tensor(0, coordinates ? GEMS_I64 : dtype, {4096, 4096}, {4096, 1});
+        c.tensor(1, GEMS_I64, {marks}, {1});
+        c.tensor(2, dtype, {4096, 4096}, {4096, 1});
       }
+      go(r, c, std::string(dtype_name(dtype)) + (phase ? " write" : " mark") + (scatter ? " back" : ""));
+    }
+  }
+}
+
+void check_map(Run& r) {
+  const std::string name = r.op->name;
+  const bool fold = r.op->par == 1;
+  const int mode = name == "unfold_backward" ? 3 : name.rfind("reflection", 0) == 0 ? 2 : name.rfind("replication", 0) == 0 ? 1 : 0;
+  for (int dtype : {GEMS_BF16, GEMS_F16, GEMS_F32, GEMS_F64, GEMS_U8})
+    for (int plain : {1, 0}) {  // the innermost dimension moves as it is, or all do otherwise
+      if (fold && (dtype == GEMS_U8 || plain)) continue;
+      Call c(r.op, dtype == GEMS_F64 ? GEMS_F64 : GEMS_F32);
+      c.c.nout = c.c.nin = 1;
+      c.c.npar = 2;
+      c.c.par[0].i = mode;
+      c.c.par[1].i = fold;
+      c.space({64, 256, 256}, 0);
+      for (int k = 0; k < 2; k++) c.tensor(k, dtype, {64, 256, 256}, {65536, 256, 1}), c.strides(k, {65536, 256, 1});
+      const int64_t other = fold ? 258 : 254;
+      c.strides(2, {0, 1, plain ? 0 : 1});
+      c.strides(3, {64, other, plain ? 256 : other});
+      c.strides(4, {0, 0, 0});
+      c.strides(5, {0, mode == 3, mode == 3});
+      go(r, c, std::string(dtype_name(dtype)) + (plain ? " rows" : " elements"));
     }
 }
 
 void check_create(Run& r) {
+  if (r.op->in == 0 && strcmp(r.op->name, "arange")) return;  // they run arange and copies
   for (int dtype : {GEMS_BF16, GEMS_F16, GEMS_F32, GEMS_F64, GEMS_I64, GEMS_I32, GEMS_U8}) {
     Call c(r.op, r.op->in == 0 ? (dtype_is_float(dtype) ? GEMS_F64 : GEMS_I64) : GEMS_I64);
     c.c.nout = 1;
@@ -486,6 +549,8 @@ int gems_cuda_compile_check(const gems_op_info* op, int cc, int level, void (*re
     case family::random: check_random(r); break;
     case family::matmul: check_matmul(r); break;
     case family::sort: check_sort(r); break;
+    case family::compact: check_compact(r); break;
+    case family::map: check_map(r); break;
     case family::fused: *op->roles ? check_row(r) : check_pointwise(r); break;
   }
   thread_state().check = nullptr;

@@ -78,5 +78,7 @@ gems_status run_row(const gems_call* call);
 gems_status run_scan(const gems_call* call);
 gems_status run_matmul(const gems_call* call);
 gems_status run_sort(const gems_call* call);
+gems_status run_compact(const gems_call* call);
+gems_status run_map(const gems_call* call);
 
 }  // namespace gems::cuda

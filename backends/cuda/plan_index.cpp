@@ -1,4 +1,4 @@
-// Planner of the index family: gather, index_select, embedding (kernels/simt/index.cuh) and embedding's gradient.
+// Planner of the index family: gather and scatter (kernels/simt/index.cuh) and embedding's gradient.
 #include <algorithm>
 
 #include "backends/cuda/geometry.h"
@@ -32,20 +32,25 @@ KernelSource source(const std::string& args, const std::string& body, int block,
   return src;
 }
 
-gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
+constexpr const char* kCombine[] = {"set", "add", "mul", "min", "max"};
+
+// combine < 0: gather, t[0] is walked and t[1] the table; else scatter, the other way round.
+gems_status look_up(const gems_call* c, const Device* dev, Space& g, int combine) {
   if (!g.fits_32_bits()) {
     Space rest;
     if (g.cut(rest) < 0) return unsupported("an operand's offsets exceed 32 bits");
-    const gems_status r = look_up(c, dev, g);
-    return r == GEMS_OK ? look_up(c, dev, rest) : r;
+    const gems_status r = look_up(c, dev, g, combine);
+    return r == GEMS_OK ? look_up(c, dev, rest, combine) : r;
   }
-  const int64_t step = c->par[0].i, limit = c->par[1].i;
   const Knobs turned(c);
   const gems_knobs* const knobs = turned.set;
-  const int unroll = unroll_of(knobs, kUnroll);
+  const int unroll = unroll_of(knobs, kUnroll), n = g.nops - 2;
+  bool dense = combine <= 0 && g.stride[0][0] == 1 && g.stride[1][0] == 1;
+  for (int k = 0; k < n; k++) dense = dense && g.stride[2 + k][0] == 0;
   int log_e = 0;
-  if (g.stride[0][0] == 1 && g.stride[1][0] == 1 && g.stride[2][0] == 0) {
-    uint64_t mis = (uint64_t)(g.size[0] | step) | g.slot[0] >> g.log_size[0] | g.slot[1] >> g.log_size[0];
+  if (dense) {
+    uint64_t mis = (uint64_t)g.size[0] | g.slot[0] >> g.log_size[0] | g.slot[1] >> g.log_size[0];
+    for (int k = 0; k < n; k++) mis |= (uint64_t)c->par[2 * k].i;
     for (int d = 1; d < g.ndim; d++) mis |= (uint64_t)(g.stride[0][d] | g.stride[1][d]);
     log_e = std::min(log_vector_bytes(knobs) - g.log_size[0], mis ? __builtin_ctzll(mis) : 4);
   }
@@ -56,21 +61,26 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g) {
   const int block = knobs && knobs->block ? block_of(knobs) : usual_block;
   const uint32_t tile = tile_of(vectors, unroll, block, knobs, dev->sm_count);
   ArgWriter w;
-  for (int k = 0; k < 3; k++) w.u64(g.slot[k]);
-  w.u64((uint64_t)step);
-  w.u64((uint64_t)limit);
+  for (int k = 0; k < 2 + n; k++) w.u64(g.slot[k]);
+  for (int k = 0; k < n; k++) w.u64((uint64_t)c->par[2 * k].i);
+  for (int k = 0; k < n; k++) w.u64((uint64_t)c->par[2 * k + 1].i);
+  w.u64(c->npar > 2 ? (uint64_t)c->par[6].i : 0);
   w.u32((uint32_t)vectors);
   w.u32(tile);
   for (int d = 0; d < dims; d++) w.div(d >= g.ndim ? 1 : d ? (uint64_t)g.size[d] : (uint64_t)g.size[0] >> log_e);
   for (int d = 0; d < dims; d++)
-    for (int k = 0; k < 3; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
+    for (int k = 0; k < 2 + n; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
   KernelKey key = key_of(c, 0, log_e, dims, unroll != kUnroll || block != kBlock ? (uint64_t)(unroll << 12 | block) : 0);
-  key.w[1] = (uint64_t)g.log_size[0] << 8 | (key.w[1] & 255);  // the element's size instead of its dtype
+  key.w[1] = (uint64_t)(combine + 1) << 24 | (uint64_t)n << 16 | (key.w[1] & 255);
+  key.w[1] |= (uint64_t)(combine <= 0 ? g.log_size[0] : 16 + c->t[0].dtype) << 8;  // what only moves: its size instead of its dtype
   const Kernel* k = kernel_for(dev, key, [&] {
-    const std::string d = std::to_string(dims);
-    return source("IndexArgs<" + d + ">",
-                  std::string("index<") + kBitsName[g.log_size[0]] + ", " + cuda_type(c->t[2].dtype) + ", " +
-                      std::to_string(block) + ", " + std::to_string(1 << log_e) + ", " + std::to_string(unroll) + ", " + d + ">",
+    const std::string d = std::to_string(dims) + ", " + std::to_string(n) + ">";
+    const std::string type =
+        combine <= 0 ? kBitsName[g.log_size[0]] : cuda_type(c->t[0].dtype == GEMS_BOOL ? (int)GEMS_U8 : c->t[0].dtype);
+    return source("IndexArgs<" + d,
+                  (combine < 0 ? "index<" + type : "scatter<" + type + ", gems::simt::combine_" + kCombine[combine]) + ", " +
+                      cuda_type(c->t[2].dtype) + ", " + std::to_string(block) + ", " + std::to_string(1 << log_e) + ", " +
+                      std::to_string(unroll) + ", " + d,
                   block, w.size());
   });
   if (!k) return GEMS_UNSUPPORTED;
@@ -125,10 +135,12 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
 }  // namespace
 
 gems_status run_index(const gems_call* c) {
-  for (int k = 0; k < 3; k++)
+  for (int k = 0; k <= c->nin; k++)
     if (c->t[k].device_type != GEMS_CUDA || c->t[k].device_index != c->t[0].device_index)
       return unsupported("operands on different devices");
-  if (c->t[2].dtype != GEMS_I64 && c->t[2].dtype != GEMS_I32) return unsupported("index dtype");
+  for (int k = 2; k <= c->nin; k++)
+    if ((c->t[k].dtype != GEMS_I64 && c->t[k].dtype != GEMS_I32) || c->t[k].dtype != c->t[2].dtype)
+      return unsupported("index dtype");
   if (!dtype_is_served(c->t[0].dtype)) return unsupported("dtype");
   const Device* dev = device_of(c);
   if (!dev) return GEMS_UNSUPPORTED;
@@ -138,15 +150,16 @@ gems_status run_index(const gems_call* c) {
   if (c->t[0].dtype != c->t[1].dtype) return unsupported("result of another dtype");
   Space g;
   g.ndim = it.ndim;
-  g.nops = 3;
+  g.nops = 1 + c->nin;
   for (int d = 0; d < it.ndim; d++) g.size[d] = it.size[it.ndim - 1 - d];
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < g.nops; k++) {
     g.memory[k] = true;
     g.slot[k] = (uint64_t)(uintptr_t)c->t[k].data;
     g.log_size[k] = kLogSize.of[c->t[k].dtype];
     for (int d = 0; d < it.ndim; d++) g.stride[k][d] = it.stride[k][it.ndim - 1 - d];
   }
-  return look_up(c, dev, g);
+  const int combine = c->npar == GEMS_MAX_PARS ? (int)c->par[7].i : -1;
+  return look_up(c, dev, g, combine);
 }
 
 }  // namespace gems::cuda

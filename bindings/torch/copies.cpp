@@ -29,6 +29,8 @@ bool run_copy(gems_call& call) {
   return done(run(call), call);
 }
 
+}  // namespace
+
 bool copy_view(const gems_tensor& dst, const gems_tensor& src) {
   if (!dtype_is_served(dst.dtype) || !dtype_is_served(src.dtype) || !same_device(dst, src)) return false;
   gems_call call;
@@ -38,10 +40,13 @@ bool copy_view(const gems_tensor& dst, const gems_tensor& src) {
   return run_copy(call);
 }
 
+namespace {
 bool served(const at::Tensor& t) {
   const auto d = t.device().type();
   return dtype_is_served(static_cast<int>(t.scalar_type())) && (d == c10::DeviceType::CPU || d == c10::DeviceType::CUDA);
 }
+
+}  // namespace
 
 // Same layout as x (memory_format=preserve), contiguous, or false: channels-last formats are the native kernel's.
 bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m) {
@@ -60,8 +65,6 @@ bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m) {
   return f == c10::MemoryFormat::Preserve;
 }
 
-}  // namespace
-
 bool copy_into(const at::Tensor& dst, const at::Tensor& src) {
   gems_tensor d, s;
   writable(dst, d);
@@ -70,8 +73,13 @@ bool copy_into(const at::Tensor& dst, const at::Tensor& src) {
 }
 
 bool fill_with(const at::Tensor& dst, const gems_tensor& value) {
+  gems_tensor d;
+  writable(dst, d);
+  return fill_view(d, value);
+}
+bool fill_view(const gems_tensor& dst, const gems_tensor& value) {
   gems_call call;
-  writable(dst, call.t[0]);
+  call.t[0] = dst;
   if (!dtype_is_served(call.t[0].dtype)) return false;
   call.compute = static_cast<int8_t>(compute_type(copy_op(), call.t[0].dtype));
   call.t[1] = value;
@@ -191,91 +199,6 @@ bool handle_full(Row& r, torch::jit::Stack& st) {
   if (dtype_is_int(dtype) && dtype_is_float(value.dtype)) return false;
   at::Tensor out = allocate(size, dtype, device);
   if (!fill_with(out, value)) return false;
-  finish(r, st, std::move(out));
-  return true;
-}
-
-bool handle_arange(Row& r, torch::jit::Stack& st) {
-  // arange.out(end), arange.start_out(start, end, step): the functional forms reach these
-  if (!r.nouts) return false;
-  c10::IValue* a = arguments(r, st);
-  const at::Tensor& out = a[r.outs[0]].toTensor();
-  gems_tensor v[3];
-  number(c10::Scalar(0), v[0]);
-  number(c10::Scalar(1), v[2]);
-  if (r.nargs == 2) {
-    if (!number(a[0].toScalar(), v[1])) return false;
-  } else {
-    for (int k = 0; k < 3; k++)
-      if (!number(a[k].toScalar(), v[k])) return false;
-  }
-  const int dtype = static_cast<int>(out.scalar_type());
-  if (!served(out) || dtype == GEMS_BOOL || !out.is_contiguous()) return false;
-  gems_call call;
-  call.op = r.op;
-  call.nout = 1;
-  call.nin = 0;
-  call.npar = 2;
-  // 16- and 32-bit floats: computed in double and rounded once
-  call.compute = dtype_is_float(dtype) ? GEMS_F64 : GEMS_I64;
-  double b[3];
-  for (int k = 0; k < 3; k++) {
-    const bool f = dtype_is_float(v[k].dtype);
-    if (f && !dtype_is_float(dtype)) return false;
-    b[k] = f ? v[k].imm.d : static_cast<double>(v[k].imm.i);
-    if (!std::isfinite(b[k]) || (!f && std::fabs(b[k]) > 9e15)) return false;
-  }
-  if (b[2] == 0 || (b[2] > 0 ? b[1] < b[0] : b[1] > b[0])) return false;  // torch's error
-  const int64_t n = static_cast<int64_t>(std::ceil((b[1] - b[0]) / b[2]));
-  if (out.dim() != 1 || out.size(0) != n) {
-    if (out.numel() != 0) return false;
-    out.resize_({n});
-  }
-  if (call.compute == GEMS_F64) {
-    call.par[0].d = b[0];
-    call.par[1].d = b[2];
-  } else {
-    call.par[0].i = v[0].imm.i;
-    call.par[1].i = v[2].imm.i;
-  }
-  writable(out, call.t[0]);
-  if (build_pointwise(call) != Plan::ok) return false;
-  if (n > 0) {
-    call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
-    DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
-    if (!done(run(call), call)) return false;
-  }
-  finish(r, st, at::Tensor(out));
-  return true;
-}
-
-bool handle_tri(Row& r, torch::jit::Stack& st) {
-  c10::IValue* a = arguments(r, st);
-  const at::Tensor& self = a[0].toTensor();
-  if (!served(self) || self.dim() < 2 || self.dim() > kMaxRank || !a[1].isInt() || self.numel() == 0) return false;
-  gems_call call;
-  call.op = r.op;
-  call.nout = call.nin = 1;
-  call.npar = 1;
-  call.par[0].i = a[1].toInt();
-  call.compute = GEMS_I64;
-  view(self, call.t[1]);
-  OutMeta m;
-  m.ndim = static_cast<int>(self.dim());
-  for (int d = 0; d < m.ndim; d++) m.sizes[d] = self.size(d);
-  m.dtype = static_cast<int>(self.scalar_type());
-  at::Tensor out;
-  if (r.inplace || r.nouts) {
-    out = r.inplace ? self : a[r.outs[0]].toTensor();
-    if (out.scalar_type() != self.scalar_type() || out.device() != self.device() || !fit_out(m, out)) return false;
-  } else {
-    out = allocate(m, self.device());
-  }
-  writable(out, call.t[0]);
-  if (overlap(call.t[0], call.t + 1, 1)) return false;
-  call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
-  DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
-  if (!done(run(call), call)) return false;
   finish(r, st, std::move(out));
   return true;
 }

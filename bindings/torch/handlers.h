@@ -18,6 +18,24 @@ bool handle_gather(Row&, torch::jit::Stack&);
 bool handle_index_select(Row&, torch::jit::Stack&);
 bool handle_embedding(Row&, torch::jit::Stack&);
 bool handle_embedding_backward(Row&, torch::jit::Stack&);
+bool handle_take(Row&, torch::jit::Stack&);
+bool handle_scatter(Row&, torch::jit::Stack&);        // scatter, scatter_add, scatter_reduce
+bool handle_index_put_dim(Row&, torch::jit::Stack&);  // index_add, index_copy, index_fill, index_reduce
+bool handle_index(Row&, torch::jit::Stack&);          // advanced.cpp
+bool handle_index_put(Row&, torch::jit::Stack&);
+bool handle_nonzero(Row&, torch::jit::Stack&);  // compact.cpp
+bool handle_masked_select(Row&, torch::jit::Stack&);
+bool handle_masked_scatter(Row&, torch::jit::Stack&);
+bool handle_flip(Row&, torch::jit::Stack&);  // maps.cpp
+bool handle_roll(Row&, torch::jit::Stack&);
+bool handle_pad(Row&, torch::jit::Stack&);  // reflection_pad1d to replication_pad3d_backward
+bool handle_unfold_backward(Row&, torch::jit::Stack&);
+bool handle_repeat_interleave(Row&, torch::jit::Stack&);  // compact.cpp
+bool handle_full_like(Row&, torch::jit::Stack&);  // full_like, zeros_like, ones_like, new_full, new_zeros, new_ones
+bool handle_repeat(Row&, torch::jit::Stack&);     // blocks.cpp
+bool handle_constant_pad(Row&, torch::jit::Stack&);
+bool handle_eye(Row&, torch::jit::Stack&);
+bool handle_linspace(Row&, torch::jit::Stack&);
 bool handle_tri(Row&, torch::jit::Stack&);
 bool handle_arange(Row&, torch::jit::Stack&);
 bool handle_rand(Row&, torch::jit::Stack&);    // rand, randn, randint
@@ -41,7 +59,6 @@ bool handle_isin(Row&, torch::jit::Stack&);
 bool handle_searchsorted(Row&, torch::jit::Stack&);
 bool handle_bincount(Row&, torch::jit::Stack&);
 bool handle_histc(Row&, torch::jit::Stack&);
-bool handle_nonzero(Row&, torch::jit::Stack&);
 
 // The handler of an operator; nullptr if the binding doesn't know one.
 Handler handler_for(const gems_op_info* op, const std::string& base);
@@ -50,5 +67,10 @@ Handler handler_for(const gems_op_info* op, const std::string& base);
 bool copy_into(const at::Tensor& dst, const at::Tensor& src);
 // dst = value everywhere.
 bool fill_with(const at::Tensor& dst, const gems_tensor& value);
+// The same for parts of tensors: sizes, strides and numel of the part, GEMS_T_CONTIGUOUS only where it is.
+bool copy_view(const gems_tensor& dst, const gems_tensor& src);
+bool fill_view(const gems_tensor& dst, const gems_tensor& value);
+// The layout of a copy of x by a memory_format argument; false: one that is the native kernel's.
+bool layout_for(const at::Tensor& x, const c10::IValue& format, OutMeta& m);
 
 }  // namespace gems::torch_binding

@@ -1,50 +1,57 @@
-// gather, index_select, embedding: one skeleton, out[...] = self[..., idx, ...].
-#include "bindings/torch/handlers.h"
-#include "bindings/torch/tensors.h"
+// gather, index_select, embedding, take: one skeleton, out[...] = self[..., idx, ...]; and embedding's gradient.
+#include "bindings/torch/indexing.h"
+
+#include <ATen/Context.h>
+
+#include <cstring>
+
 #include "core/backend.h"
 
 namespace gems::torch_binding {
-namespace {
 
 bool index_dtype(const at::Tensor& i) { return i.scalar_type() == c10::kLong || i.scalar_type() == c10::kInt; }
+bool deterministic() { return at::globalContext().deterministicAlgorithms(); }
+int combine_for(const at::Tensor& self, int combine) {
+  if (self.scalar_type() != c10::kBool) return combine;
+  return combine == kAdd ? kMax : combine == kMul ? kMin : combine;
+}
 
-// `sizes`: shape of the result; self_strides[dim] becomes 0; index_strides broadcast the index against the result.
-bool run_index(Row& r, torch::jit::Stack& st, const at::Tensor& self, const at::Tensor& index, int dim, c10::IntArrayRef sizes,
-               const int64_t* self_strides, const int64_t* index_strides) {
-  const int rank = static_cast<int>(sizes.size());
-  if (rank > kMaxRank) return false;
+bool IndexCall::run() {
+  const int64_t* s[2 + kMaxIndices];
+  for (int k = 0; k < 1 + call.nin; k++) s[k] = strides[k];
+  if (build_index(call, rank, sizes, s) != Plan::ok) return false;
+  if (call.it.numel == 0) {
+    call_counter().fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
+  DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
+  const gems_status status = gems::run(call);
+  if (status == GEMS_FAILED && std::strcmp(last_error(), "index out of range in self") == 0) return false;
+  return done(status, call);
+}
+
+namespace {
+
+// The walked output is made or taken; sizes and strides of self (0 along what is indexed) and index are set.
+bool look_up(Row& r, torch::jit::Stack& st, IndexCall& c, const at::Tensor& self) {
   OutMeta m;
-  m.ndim = rank;
-  for (int d = 0; d < rank; d++) m.sizes[d] = sizes[d];
+  m.ndim = c.rank;
+  for (int d = 0; d < c.rank; d++) m.sizes[d] = c.sizes[d];
   m.dtype = static_cast<int>(self.scalar_type());
-  c10::IValue* a = arguments(r, st);
-  gems_call call;
-  call.op = r.op;
-  call.nout = 1;
-  call.nin = 2;
-  call.npar = 2;
-  call.compute = GEMS_I64;
-  view(self, call.t[1]);
-  view(index, call.t[2]);
+  view(self, c.call.t[1]);
   at::Tensor out;
   if (r.nouts) {
-    out = a[r.outs[0]].toTensor();
+    out = arguments(r, st)[r.outs[0]].toTensor();
     if (out.scalar_type() != self.scalar_type() || out.device() != self.device() || !fit_out(m, out)) return false;
-    writable(out, call.t[0]);
-    if (overlap(call.t[0], call.t + 1, 2) || call.t[0].data == call.t[1].data) return false;
+    writable(out, c.call.t[0]);
+    if (overlap(c.call.t[0], c.call.t + 1, c.call.nin) || c.call.t[0].data == c.call.t[1].data) return false;
   } else {
     out = allocate(m, self.device());
-    writable(out, call.t[0]);
+    writable(out, c.call.t[0]);
   }
-  call.par[0].i = self.dim() ? self.stride(dim) : 1;
-  call.par[1].i = self.dim() ? self.size(dim) : 1;
-  const int64_t* strides[3] = {call.t[0].strides, self_strides, index_strides};
-  if (build_index(call, rank, m.sizes, strides) != Plan::ok) return false;
-  if (call.it.numel > 0) {
-    call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
-    DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
-    if (!done(run(call), call)) return false;
-  }
+  for (int d = 0; d < c.rank; d++) c.set(0, d, c.call.t[0].strides[d]);
+  if (!c.run()) return false;
   finish(r, st, std::move(out));
   return true;
 }
@@ -64,12 +71,17 @@ bool handle_gather(Row& r, torch::jit::Stack& st) {
   if (!usable(self, index) || nd == 0 || index.dim() != nd || dim < -nd || dim >= nd || index.scalar_type() != c10::kLong)
     return false;
   if (dim < 0) dim += nd;
-  int64_t ss[kMaxRank];
+  IndexCall c(r, 1, false);
+  view(index, c.call.t[2]);
+  c.dimension(0, self.stride(dim), self.size(dim));
+  c.rank = nd;
   for (int d = 0; d < nd; d++) {
     if (d != dim && index.size(d) > self.size(d)) return false;  // torch's error
-    ss[d] = d == dim ? 0 : self.stride(d);
+    c.sizes[d] = index.size(d);
+    c.set(1, d, d == dim ? 0 : self.stride(d));
+    c.set(2, d, index.stride(d));
   }
-  return run_index(r, st, self, index, static_cast<int>(dim), index.sizes(), ss, index.strides().data());
+  return look_up(r, st, c, self);
 }
 
 bool handle_index_select(Row& r, torch::jit::Stack& st) {
@@ -79,29 +91,49 @@ bool handle_index_select(Row& r, torch::jit::Stack& st) {
   int64_t dim = a[1].toInt();
   if (!usable(self, index) || nd == 0 || index.dim() > 1 || dim < -nd || dim >= nd) return false;
   if (dim < 0) dim += nd;
-  c10::DimVector sizes(self.sizes().begin(), self.sizes().end());
-  sizes[dim] = index.numel();
-  int64_t ss[kMaxRank], is[kMaxRank];
+  IndexCall c(r, 1, false);
+  view(index, c.call.t[2]);
+  c.dimension(0, self.stride(dim), self.size(dim));
+  c.rank = nd;
   for (int d = 0; d < nd; d++) {
-    ss[d] = d == dim ? 0 : self.stride(d);
-    is[d] = d == dim && index.dim() ? index.stride(0) : 0;
+    c.sizes[d] = d == dim ? index.numel() : self.size(d);
+    c.set(1, d, d == dim ? 0 : self.stride(d));
+    c.set(2, d, d == dim && index.dim() ? index.stride(0) : 0);
   }
-  return run_index(r, st, self, index, static_cast<int>(dim), sizes, ss, is);
+  return look_up(r, st, c, self);
 }
 
 bool handle_embedding(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor &weight = a[0].toTensor(), &index = a[1].toTensor();
   if (!usable(weight, index) || weight.dim() != 2) return false;
-  const int rank = static_cast<int>(index.dim()) + 1;
-  c10::DimVector sizes(index.sizes().begin(), index.sizes().end());
-  sizes.push_back(weight.size(1));
-  int64_t ss[kMaxRank], is[kMaxRank];
-  for (int d = 0; d < rank; d++) {
-    ss[d] = d == rank - 1 ? weight.stride(1) : 0;
-    is[d] = d == rank - 1 ? 0 : index.stride(d);
+  IndexCall c(r, 1, false);
+  view(index, c.call.t[2]);
+  c.dimension(0, weight.stride(0), weight.size(0));
+  c.rank = static_cast<int>(index.dim()) + 1;
+  for (int d = 0; d < c.rank; d++) {
+    const bool last = d == c.rank - 1;
+    c.sizes[d] = last ? weight.size(1) : index.size(d);
+    c.set(1, d, last ? weight.stride(1) : 0);
+    c.set(2, d, last ? 0 : index.stride(d));
   }
-  return run_index(r, st, weight, index, 0, sizes, ss, is);
+  return look_up(r, st, c, weight);
+}
+
+bool handle_take(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor &self = a[0].toTensor(), &index = a[1].toTensor();
+  if (!usable(self, index) || index.scalar_type() != c10::kLong || !self.is_contiguous() || self.numel() == 0) return false;
+  IndexCall c(r, 1, true);
+  view(index, c.call.t[2]);
+  c.dimension(0, 1, self.numel());
+  c.rank = static_cast<int>(index.dim());
+  for (int d = 0; d < c.rank; d++) {
+    c.sizes[d] = index.size(d);
+    c.set(1, d, 0);
+    c.set(2, d, index.stride(d));
+  }
+  return look_up(r, st, c, self);
 }
 
 bool handle_embedding_backward(Row& r, torch::jit::Stack& st) {

@@ -1,4 +1,4 @@
-// Operators of the sort family on dense tensors: unique, isin, searchsorted, bincount, histc, nonzero, masked_select. Where the size of
+// Operators of the sort family on dense tensors: unique, isin, searchsorted, bincount, histc. Where the size of
 // the result is in the data, a first call leaves it in a workspace.
 #include "bindings/torch/handlers.h"
 #include "bindings/torch/tensors.h"
@@ -236,51 +236,6 @@ bool handle_histc(Row& r, torch::jit::Stack& st) {  // (self, bins, min, max)
   writable(out, call.t[0]);
   view(x, call.t[1]);
   if (!launch(call)) return false;
-  finish(r, st, std::move(out));
-  return true;
-}
-
-bool handle_nonzero(Row& r, torch::jit::Stack& st) {  // nonzero (self), masked_select (self, mask)
-  c10::IValue* a = arguments(r, st);
-  const bool select = r.op->in == 2;
-  at::Tensor x = a[0].toTensor(), self;
-  if (select) {
-    const at::Tensor& mask = a[1].toTensor();
-    if (mask.scalar_type() != c10::kBool || mask.device() != x.device() || !served(x)) return false;
-    c10::DimVector sizes;
-    try {
-      sizes = at::infer_size_dimvector(x.sizes(), mask.sizes());
-    } catch (const c10::Error&) {
-      return false;  // torch's error
-    }
-    self = x.expand(sizes).contiguous();
-    x = mask.expand(sizes);
-  }
-  if (!served(x) || x.numel() == 0 || (!select && x.dim() == 0)) return false;
-  x = x.contiguous();
-  const at::Tensor workspace = allocate({128}, GEMS_I64, x.device());
-  gems_call find = call_of(r, 1, 1);
-  find.npar = 1;
-  find.par[0].i = 0;
-  writable(workspace, find.t[0]);
-  view(x, find.t[1]);
-  if (!launch(find)) return false;
-  const int64_t m = first_word(workspace);
-  at::Tensor out;
-  const int64_t sizes[2] = {m, x.dim()};
-  if (!result_for(r, a, c10::IntArrayRef(sizes, select ? 1 : 2), select ? static_cast<int>(self.scalar_type()) : int{GEMS_I64},
-                  select ? a[0].toTensor() : x, out))
-    return false;
-  if (m > 0) {
-    gems_call write = call_of(r, 1, select ? 3 : 2);
-    write.npar = 1;
-    write.par[0].i = 1;
-    writable(out, write.t[0]);
-    view(x, write.t[1]);
-    view(workspace, write.t[2]);
-    if (select) view(self, write.t[3]);
-    if (!launch(write)) return false;
-  }
   finish(r, st, std::move(out));
   return true;
 }

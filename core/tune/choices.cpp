@@ -43,8 +43,8 @@ Geometry geometry_of(const gems_call& c) {
     g.w[3] = static_cast<uint64_t>(k);
     return g;
   }
-  const bool walked =
-      fam != family::index && fam != family::create && fam != family::random;  // those have no iteration space of the planner
+  // Those have no iteration space of the planner.
+  const bool walked = fam != family::index && fam != family::create && fam != family::random && fam != family::compact;
   const int64_t numel = walked ? c.it.numel : c.t[0].numel;
   const int64_t inner = walked && c.it.ndim ? c.it.size[c.it.ndim - 1] : numel;
   g.w[1] |= static_cast<uint64_t>(walked ? c.it.contiguous & 1 : c.t[0].flags & GEMS_T_CONTIGUOUS) << 16 |

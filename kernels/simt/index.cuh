@@ -1,51 +1,89 @@
-// gather, index_select, embedding: out[i] = self[i with the indexed dimension replaced by index[i]]. Elements move as bits, so one
-// kernel serves all dtypes of a size.
+// gather, index_select, embedding, x[i, j]: out[p] = self[p with indexed dimensions replaced by index_k[p]]; and the other way, scatter.
+// Elements that only move do so as bits: one kernel serves all dtypes of a size.
 #pragma once
-#include "kernels/simt/common.cuh"
+#include "kernels/simt/combine.cuh"
 
 namespace gems::simt {
 
-template <int D> struct IndexArgs {
-  u64 slot[3];        // out, self, index
-  i64 step, limit;    // self's stride (elements) and size along the indexed dimension
-  u32 vectors, tile;  // all, and of one block: BLOCK or BLOCK * U
-  Div size[D];        // of out, innermost first, in vectors
-  int stride[D][3];
+template <int D, int N> struct IndexArgs {
+  u64 slot[2 + N];         // out, self, indices;  scatter: self, src, indices
+  i64 step[N], limit[N];   // strides (elements) and sizes of the table along the indexed dimensions
+  i64 wrap;                // not 0: negative indices count from the end
+  u32 vectors, tile;       // all, and of one block: BLOCK or BLOCK * U
+  Div size[D];             // of what is walked, innermost first, in vectors
+  int stride[D][2 + N];
 };
 
-// T: an unsigned type of the element's size; E elements at a time where out and self are dense along the innermost dimension and the
-// index is constant there. U lookups are in flight at once: first all indices are loaded, then all elements.
-template <class T, class Index, int BLOCK, int E, int U, int D> GEMS_FN void index(const IndexArgs<D>& a) {
-  const u32 first = blockIdx.x * a.tile + threadIdx.x;
-  const u32 end = (blockIdx.x + 1) * a.tile < a.vectors ? (blockIdx.x + 1) * a.tile : a.vectors;
-  int out[U], self[U];
-  Index at[U];
+// Offsets of U walked elements (of out or src) in both operands; the table's with its indices. All indices are loaded before any is used.
+template <int TABLE, class Index, int BLOCK, int U, int D, int N>
+GEMS_FN void locate(const IndexArgs<D, N>& a, u32 first, u32 end, i64 (&walked)[U][2]) {
+  Index at[U][N];
 #pragma unroll
   for (int j = 0; j < U; j++) {
     u32 i = first + j * BLOCK;
     const bool live = i < end;
-    int offset[3] = {};
+    int offset[2 + N] = {};
 #pragma unroll
     for (int d = 0; d < D; d++) {
       const u32 q = d < D - 1 ? a.size[d].of(i) : 0, c = d < D - 1 ? i - q * a.size[d].d : i;
 #pragma unroll
-      for (int k = 0; k < 3; k++) offset[k] += (int)c * a.stride[d][k];
+      for (int k = 0; k < 2 + N; k++) offset[k] += (int)c * a.stride[d][k];
       i = q;
     }
-    out[j] = offset[0];
-    self[j] = offset[1];
-    at[j] = live ? reinterpret_cast<const Index*>(a.slot[2])[offset[2]] : 0;
+    walked[j][0] = offset[0];
+    walked[j][1] = offset[1];
+#pragma unroll
+    for (int k = 0; k < N; k++) at[j][k] = live ? reinterpret_cast<const Index*>(a.slot[2 + k])[offset[2 + k]] : 0;
   }
+#pragma unroll
+  for (int j = 0; j < U; j++) {
+    i64 sum = 0;
+    bool bad = false;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+      i64 v = (i64)at[j][k];
+      if (a.wrap && v < 0) v += a.limit[k];
+      bad |= (u64)v >= (u64)a.limit[k];
+      sum += v * a.step[k];
+    }
+    if (bad && first + j * BLOCK < end) __trap();  // as torch: a device-side assertion
+    walked[j][TABLE] += sum;
+  }
+}
+
+// T: an unsigned type of the element's size; E elements at a time where out and self are dense along the innermost dimension and the
+// indices are constant there. U look-ups are in flight at once.
+template <class T, class Index, int BLOCK, int E, int U, int D, int N> GEMS_FN void index(const IndexArgs<D, N>& a) {
+  const u32 first = blockIdx.x * a.tile + threadIdx.x;
+  const u32 end = (blockIdx.x + 1) * a.tile < a.vectors ? (blockIdx.x + 1) * a.tile : a.vectors;
+  i64 at[U][2];
+  locate<1, Index, BLOCK, U>(a, first, end, at);
   Raw<T, E> held[U];
+#pragma unroll
+  for (int j = 0; j < U; j++)
+    if (first + j * BLOCK < end) held[j] = *reinterpret_cast<const Raw<T, E>*>(reinterpret_cast<const T*>(a.slot[1]) + at[j][1]);
+#pragma unroll
+  for (int j = 0; j < U; j++)
+    if (first + j * BLOCK < end) *reinterpret_cast<Raw<T, E>*>(reinterpret_cast<T*>(a.slot[0]) + at[j][0]) = held[j];
+}
+
+// self[..., index, ...] = C(that, src[...]). E > 1 only for combine_set. src may have strides of 0: a number.
+template <class T, class C, class Index, int BLOCK, int E, int U, int D, int N> GEMS_FN void scatter(const IndexArgs<D, N>& a) {
+  const u32 first = blockIdx.x * a.tile + threadIdx.x;
+  const u32 end = (blockIdx.x + 1) * a.tile < a.vectors ? (blockIdx.x + 1) * a.tile : a.vectors;
+  i64 at[U][2];
+  locate<0, Index, BLOCK, U>(a, first, end, at);
+  Vec<T, E> held[U];
+#pragma unroll
+  for (int j = 0; j < U; j++)
+    if (first + j * BLOCK < end) held[j] = *reinterpret_cast<const Vec<T, E>*>(reinterpret_cast<const T*>(a.slot[1]) + at[j][1]);
 #pragma unroll
   for (int j = 0; j < U; j++) {
     if (first + j * BLOCK >= end) continue;
-    if ((u64)(i64)at[j] >= (u64)a.limit) __trap();  // as torch: a device-side assertion
-    held[j] = *reinterpret_cast<const Raw<T, E>*>(reinterpret_cast<const T*>(a.slot[1]) + ((i64)at[j] * a.step + self[j]));
+    T* to = reinterpret_cast<T*>(a.slot[0]) + at[j][0];
+    if constexpr (is_same<C, combine_set>) *reinterpret_cast<Vec<T, E>*>(to) = held[j];
+    else combine<C, T>(to, held[j].v[0]);
   }
-#pragma unroll
-  for (int j = 0; j < U; j++)
-    if (first + j * BLOCK < end) *reinterpret_cast<Raw<T, E>*>(reinterpret_cast<T*>(a.slot[0]) + out[j]) = held[j];
 }
 
 // ---- gradient of embedding: deterministic, sums in float or double, rounded once ----

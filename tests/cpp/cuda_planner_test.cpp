@@ -53,6 +53,14 @@ static unsigned __ballot_sync(unsigned, int p) {
   w = 0; __syncthreads(); if (p) w |= 1u << threadIdx.x % 32; __syncthreads(); unsigned r = w; __syncthreads(); return r;
 }
 static int __ffs(int x) { return __builtin_ffs(x); }
+static int __popc(unsigned x) { return __builtin_popcount(x); }
+static unsigned lane_values[1024];
+static unsigned shuffle(unsigned x, unsigned from) {
+  lane_values[threadIdx.x] = x; __syncthreads(); unsigned r = lane_values[from]; __syncthreads(); return r;
+}
+static unsigned __shfl_xor_sync(unsigned, unsigned x, unsigned m) { return shuffle(x, threadIdx.x ^ m); }
+static unsigned __shfl_up_sync(unsigned, unsigned x, unsigned d) { return shuffle(x, threadIdx.x % 32 >= d ? threadIdx.x - d : threadIdx.x); }
+template <class T> static T atomicCAS(T* p, T old, T now) { T seen = *p; if (seen == old) *p = now; return seen; }  // one thread at a time
 )";
 const char* const kEpilogue = R"(
 extern "C" bool gems_run(const void* args, unsigned gx, unsigned gy, unsigned block, bool threads) {
@@ -128,7 +136,8 @@ const Kernel* build_kernel(const Device*, const KernelKey& key, const KernelSour
   if (!lib) return nullptr;
   auto k = std::make_unique<HostKernel>();
   k->run = reinterpret_cast<decltype(k->run)>(dlsym(lib, "gems_run"));
-  k->threads = src.body.find("tiled<") != std::string::npos || src.body.find("embedding_grad<") != std::string::npos;
+  for (const char* waiting : {"tiled<", "embedding_grad<", "::mark<", "scan_counts<", "::nonzero<", "masked_move<"})
+    k->threads = k->threads || src.body.find(waiting) != std::string::npos;
   k->label = g_last_body = src.body;
   return (g_kernels[{key.w[0], key.w[1], key.w[2]}] = std::move(k)).get();
 }
@@ -766,3 +775,5 @@ TEST(CudaCreate, Triangles) {
 
 }  // namespace
 }  // namespace gems::cuda
+
+#include "tests/cpp/cuda_moves.h"

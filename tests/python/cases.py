@@ -41,7 +41,10 @@ EXACT = {
     "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
     "sort", "topk", "kthvalue", "median", "median_dim", "nanmedian", "nanmedian_dim", "mode", "cummax", "cummin", "unique", "isin",
-    "searchsorted", "bincount", "histc", "nonzero", "masked_select",
+    "searchsorted", "bincount", "histc",
+    "index", "take", "index_copy", "index_fill", "nonzero", "masked_select", "masked_scatter", "flip", "roll", "eye", "full_like", "zeros_like", "ones_like", "new_full",
+    "new_zeros", "new_ones", "repeat", "constant_pad_nd",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d",
 }  # fmt: skip
 
 # Calls that are left to the native kernel on purpose: (ATen name, sample, dtype, device) globs and the reason. A call listed here
@@ -92,6 +95,17 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("searchsorted.Scalar*", "*", "bool", "*", "a number among bools: torch compares in the number's dtype"),
     ("histc*", "*", "*float16", "*", "sums of 16 bits"),
     ("histc*", "(0,)*", "*", "*", "no elements: zeros"),
+    ("linspace*", "*[.0-9] 1", "*", "*", "one number"),
+    ("linspace", "*", "*int*", "*", "truncated in float"),
+    ("linspace", "*", "bool", "*", "no range of bool"),
+    *[(op, "*", "bool", "*", "no range of bool") for op in ("range", "range.step", "arange", "arange.start", "arange.start_step")],
+    ("range", "*", "*float16", "*", "torch counts in float"),
+    ("range.step", "*", "*float16", "*", "torch counts in float"),
+    ("repeat", "() * []", "*", "*", "one element"),
+    ("flip", "() *", "*", "*", "one element"),
+    ("unfold_backward", "*", "*int*", "*", "gradients are floating point"),
+    ("unfold_backward", "*", "bool", "*", "gradients are floating point"),
+    ("index_reduce*", "* True *", "bool", "*", "torch has it in part"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
 ]
 
@@ -131,7 +145,10 @@ WIDER = {
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
 OTHER_LAYOUT = {"rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu", "logcumsumexp", "sort", "topk",
-                "kthvalue", "median_dim", "nanmedian_dim", "mode", "cummax", "cummin", "nonzero"}  # fmt: skip
+                "kthvalue", "median_dim", "nanmedian_dim", "mode", "cummax", "cummin", "nonzero",
+                "index", "index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_reduce",
+                "roll", "reflection_pad1d", "replication_pad1d", "replication_pad2d", "replication_pad3d", "reflection_pad2d",
+                "reflection_pad3d", "masked_scatter"}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -708,6 +725,10 @@ _FUNCTIONAL = {
     "sum.IntList_out": torch.ops.aten.sum.dim_IntList,
     "arange.out": torch.ops.aten.arange.default,
     "arange.start_out": torch.ops.aten.arange.start_step,
+    "eye.out": lambda n: torch.eye(n),
+    "eye.m_out": lambda n, m: torch.eye(n, m),
+    "range.out": torch.ops.aten.range.step,
+    "linspace.out": torch.ops.aten.linspace.default,
     "mean.dtype_out": torch.ops.aten.mean.default,
 }
 

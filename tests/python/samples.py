@@ -568,6 +568,198 @@ def index(case, v: Values) -> Iterator[Sample]:
         yield Sample("empty index", [v((11, 33)), _indices(v, 11, (0, 2))])
 
 
+def _unique(v, n, shape, layout="contiguous", dtype=torch.int64):
+    """Different indices along each dimension 0: what writes to equal ones has no order on a GPU."""
+    rows = torch.stack([torch.randperm(n, generator=v.generator)[: shape[0]] for _ in range(max(torch.Size(shape[1:]).numel(), 1))], 1)
+    return place(LAYOUTS[layout](lambda s: (rows.reshape(shape) if s == tuple(shape) else rows.reshape(shape).t()).to(dtype), tuple(shape)), v.device)
+
+
+def advanced(case, v: Values) -> Iterator[Sample]:
+    """index.Tensor; with values index_put: the indices are different ones, unless they add up."""
+    put = "put" in case.base
+    for (name, shape, indices, result), layout, accumulate in itertools.product(_advanced(v), LAYOUTS, (False, True)):
+        if (accumulate and not put) or (layout == "expanded" and put and case.inplace):
+            continue
+        x = v(shape, layout)
+        if not put:
+            yield Sample(f"{name} {layout}", [x, indices])
+            continue
+        if not accumulate and "repeated" in name:
+            continue
+        for values in {result, result[1:], ()}:
+            yield Sample(f"{name} {layout} {values} accumulate={accumulate}", [x, indices, v(values), accumulate])
+
+
+def _advanced(v):
+    def i(n, *shape, dtype=torch.int64):
+        count = torch.Size(shape).numel()
+        t = torch.randperm(n, generator=v.generator)[:count].reshape(shape)
+        return place(torch.where(t % 2 == 0, t, t - n).to(dtype), v.device)  # every other one from the end
+
+    def mask(*shape):
+        return place(torch.rand(shape, generator=v.generator) < 0.5, v.device)
+
+    def shape_of(shape, indices):
+        return tuple(torch.empty(shape)[tuple(slice(None) if t is None else t.cpu() for t in indices)].shape)
+
+    for name, shape, indices in (
+        ("rows", (17, 33), [i(17, 6)]),
+        ("rows int32", (17, 33), [i(17, 6, dtype=torch.int32)]),
+        ("columns", (5, 33), [None, i(33, 9)]),
+        ("matrix of rows", (17, 33), [i(17, 2, 3)]),
+        ("repeated", (17, 33), [place(torch.tensor([3, 0, 3, 3, -14]), v.device)]),
+        ("two", (9, 8), [i(9, 5), i(8, 5)]),
+        ("two of three", (9, 8, 7), [i(9, 5), i(8, 5)]),
+        ("middle", (9, 8, 7), [None, i(8, 5)]),
+        ("last two", (9, 8, 7), [None, i(8, 5), i(7, 5)]),
+        ("apart", (9, 8, 7), [i(9, 5), None, i(7, 5)]),
+        ("outer product", (9, 8, 7), [i(9, 4, 1), i(8, 1, 3)]),
+        ("three", (9, 8, 7), [i(9, 4, 1, 1), i(8, 3, 1), i(7, 2)]),
+        ("0-d", (9, 8), [i(9)]),
+        ("empty", (9, 8), [place(torch.empty(0, dtype=torch.int64), v.device)]),
+        ("mask", (9, 8), [mask(9, 8)]),
+        ("mask of rows", (9, 8), [mask(9)]),
+        ("mask of columns", (9, 8), [None, mask(8)]),
+        ("mask and rows", (9, 8, 7), [i(9, 1), mask(8)]),
+        ("large", (700, 70), [i(700, 500)]),
+        ("elements", (40000,), [i(40000, 30000)]),
+    ):
+        yield name, shape, indices, shape_of(shape, indices)
+
+
+def scattered(case, v: Values) -> Iterator[Sample]:
+    """scatter, scatter_add, scatter_reduce: equal indices where the result is the same in any order."""
+    names = [a.name for a in case.arguments]
+    options = [[]]
+    if "reduce" in names:
+        options = [[r] for r in (("sum", "prod", "amax", "amin") if "two" in case.key else ("add", "multiply"))]
+    if "include_self" in names:
+        options = [[*o, s] for o in options for s in (True, False)]
+    combines = "reduce" in names or "add" in case.base
+    for option, layout, other in itertools.product(options, ("contiguous", "transposed", "sliced"), ("contiguous", "transposed", "sliced")):
+        for dim, shape, extent in ((0, (7, 9), (5, 9)), (1, (6, 40), (6, 30)), (-1, (3, 2000), (2, 1500)), (0, (3000,), (2500,)), (0, (300, 700), (200, 700))):
+            if shape[0] > 7 and (layout, other) != ("contiguous", "contiguous"):
+                continue
+            n = shape[dim]
+            if combines and v.dtype not in (torch.float16, torch.bfloat16):
+                index = _indices(v, n, extent, other)
+            else:
+                index = _unique(v, n, extent, other) if dim == 0 else _unique(v, n, extent[::-1], other).t()
+            args = [v(shape, layout), dim, index]
+            if "value" in names:
+                args.append(2)
+            else:
+                args.append(v(tuple(e + 1 for e in extent), other))
+            keywords = {}
+            if "include_self" in names:
+                args.append(option[0])
+                keywords["include_self"] = option[1]
+            elif option:
+                keywords["reduce"] = option[0]
+            yield Sample(f"{option} {layout}/{other} dim={dim} {shape}", args, keywords)
+
+
+def indexed(case, v: Values) -> Iterator[Sample]:
+    """index_add, index_copy, index_fill, index_reduce; take"""
+    base = case.root
+    layouts = ("contiguous", "transposed", "sliced")
+    if base == "take":
+        for layout, shape in itertools.product(layouts, ((5,), (4, 6), (), (0,))):
+            yield Sample(f"{layout} {shape}", [v((7, 9)), _indices(v, 63, shape, layout if shape != (0,) else "contiguous") - 7])
+        return
+    for layout, source, (dim, shape, count) in itertools.product(
+        layouts, layouts, ((0, (7, 9), 5), (1, (6, 40), 30), (-1, (3, 5, 2000), 7), (0, (900,), 800), (0, (900, 260), 800), (1, (5, 700, 3), 650))
+    ):
+        index = _unique(v, shape[dim], (count,))
+        extent = list(shape)
+        extent[dim] = count
+        args = [v(shape, layout), dim, index]
+        if base == "index_fill":
+            tensor = "Tensor" in str(case.arguments[3].type)
+            yield Sample(f"{layout}/{source} dim={dim} {shape}", [*args[:2], index - shape[dim], torch.tensor(2, dtype=v.dtype) if tensor else 2])
+            continue
+        args.append(v(extent, source))
+        if base == "index_reduce":
+            for how, keep in itertools.product(("prod", "amax", "amin"), (True, False)):
+                yield Sample(f"{how} {keep} {layout}/{source} dim={dim} {shape}", [*args, how], {"include_self": keep})
+        else:
+            yield Sample(f"{layout}/{source} dim={dim} {shape}", args)
+    if base == "index_add":  # equal ones
+        for dtype in (torch.int64, torch.int32):
+            yield Sample(f"repeated {dtype}", [v((7, 300)), 0, _indices(v, 7, (12,), dtype=dtype), v((12, 300))])
+            yield Sample(f"repeated narrow {dtype}", [v((70, 3)), 0, _indices(v, 70, (5000,), dtype=dtype), v((5000, 3)) / 100 if v.dtype.is_floating_point else v((5000, 3))])
+
+
+def compacted(case, v: Values) -> Iterator[Sample]:
+    """nonzero, masked_select, masked_scatter"""
+    layouts = ("contiguous", "transposed", "sliced", "offset")
+    for layout, shape in itertools.product(layouts, ((7, 9), (4096,), (3, 5000), (130, 33, 3), (2, 1, 70000), (1,), (64, 64), (0, 4), ())):
+        for share in (0.0, 0.1, 0.5, 1.0):
+            mask = place(LAYOUTS[layout](lambda s: torch.rand(s, generator=v.generator) < share, shape), v.device)
+            name = f"{shape} {layout} {share}"
+            if case.root == "nonzero":
+                x = v(shape, layout)
+                x.masked_fill_(~mask, 0)
+                yield Sample(name, [x])
+            elif case.root == "masked_select":
+                yield Sample(name, [v(shape, "contiguous" if layout == "offset" else layout), mask])
+            else:
+                yield Sample(name, [v(shape), mask, v((max(torch.Size(shape).numel(), 1) + 3,), "sliced" if layout == "sliced" else "contiguous")])
+    if v.dtype.is_floating_point and case.root == "nonzero":
+        x = torch.tensor([0.0, -0.0, float("nan"), float("inf"), torch.finfo(v.dtype).tiny, -torch.finfo(v.dtype).tiny] * 20)
+        yield Sample("special", [place(x.to(v.dtype), v.device)], special=True)
+    if case.root == "masked_select":
+        mask = place(torch.rand((9,), generator=v.generator) < 0.5, v.device)
+        yield Sample("broadcast mask", [v((7, 9)), mask])
+        yield Sample("broadcast self", [v((9,)), mask.expand(4, 9)])
+    elif case.root == "masked_scatter":
+        mask = place(torch.rand((9,), generator=v.generator) < 0.5, v.device)
+        yield Sample("broadcast mask", [v((7, 9)), mask, v((63,))])
+
+
+def moved(case, v: Values) -> Iterator[Sample]:
+    """flip, roll"""
+    layouts = ("contiguous", "transposed", "sliced", "offset", "permuted", "expanded")
+    if case.root == "flip":
+        for layout, (shape, dims) in itertools.product(layouts, (
+            ((7, 9), [0]), ((7, 9), [1]), ((7, 9), [0, -1]), ((3, 5, 70), [1]), ((3, 5, 70), [0, 2]), ((3, 5, 70), []), ((40000,), [0]), ((), []), ((0, 3), [1]), ((1, 5), [0]),
+        )):  # fmt: skip
+            yield Sample(f"{shape} {layout} {dims}", [v(shape, layout), dims])
+        return
+    for layout, (shape, shifts, dims) in itertools.product(layouts, (
+        ((7, 9), [2], [0]), ((7, 9), [-3], [1]), ((7, 9), [2, 5], [0, 1]), ((3, 5, 70), [1, 100], [1, 2]), ((7, 9), [5], []), ((40000,), [-123], [0]),
+        ((7, 9), [0], [0]), ((7, 9), [1, 2], [0, 0]), ((0, 3), [1], [0]), ((5, 1), [3], [1]),
+    )):  # fmt: skip
+        yield Sample(f"{shape} {layout} {shifts} {dims}", [v(shape, layout), shifts, dims])
+
+
+def padded(case, v: Values) -> Iterator[Sample]:
+    """Reflection and replication pads, and their gradients."""
+    n = int(re.search(r"pad(\d)d", case.base)[1])
+    back = "backward" in case.base
+    for layout, extra, pads in itertools.product(
+        ("contiguous", "transposed", "sliced"), ((2,), (2, 3)), ([0, 0] * n, [1, 2] * n, [2, 0] * n, [3, 3, 0, 1, 2, 0][: 2 * n])
+    ):
+        shape = (*extra, *(6, 5, 33)[3 - n :])
+        x = v(shape, layout)
+        args = [x, pads]
+        if back:
+            out = list(shape)
+            for d in range(n):
+                out[-1 - d] += pads[2 * d] + pads[2 * d + 1]
+            args = [v(tuple(out), layout), x, pads]
+        yield Sample(f"{shape} {layout} {pads}", args)
+
+
+def unfolded(case, v: Values) -> Iterator[Sample]:
+    for layout, (shape, dim, size, step) in itertools.product(
+        ("contiguous", "transposed"), (((7, 9), 0, 3, 1), ((7, 9), 1, 2, 2), ((7, 33), -1, 3, 5), ((3, 50, 4), 1, 9, 4), ((300,), 0, 7, 3))
+    ):
+        grad = list(shape)
+        grad[dim] = (shape[dim] - size) // step + 1
+        yield Sample(f"{shape} {layout} {dim} {size} {step}", [v((*grad, size), layout), list(shape), dim, size, step])
+
+
 def triangle(case, v: Values) -> Iterator[Sample]:
     for shape, layout, k in itertools.product(
         ((5, 5), (3, 4, 9), (9, 4), (0, 3)), ("contiguous", "transposed", "sliced"), (0, 1, -2, 20)
@@ -593,8 +785,51 @@ def arange(case, v: Values) -> Iterator[Sample]:
             yield Sample(f"0..{end} by 3", [0, end, 3], dict(options))
             if v.dtype != torch.uint8 and v.dtype != torch.bool:
                 yield Sample(f"{end}..-1 by -2", [end, -1, -2], dict(options))
-            if v.dtype.is_floating_point:
+            if v.dtype.is_floating_point and (case.root != "range" or v.dtype.itemsize > 2):  # torch counts 16-bit ranges in float
                 yield Sample(f"0..{end} by 0.1", [0, end / 10, 0.1], dict(options))
+
+
+def linspace(case, v: Values) -> Iterator[Sample]:
+    for start, end, steps in ((0, 1, 7), (-3, 2.5, 1000), (5, -5, 2), (1, 1, 4), (0, 10, 1), (0, 10, 0), (-1, 1, 70001)):
+        yield Sample(f"{start}..{end} {steps}", [start, end, steps], {} if case.out_names else {"dtype": v.dtype, "device": v.device})
+
+
+def eye(case, v: Values) -> Iterator[Sample]:
+    for n, m in ((1, 1), (5, 7), (33, 4), (0, 3), (300, 300)):
+        options = {} if case.out_names else {"dtype": v.dtype, "device": v.device}
+        yield Sample(f"{n} {m}", [n, m] if any(a.name == "m" for a in case.arguments) else [n], options)
+
+
+def repeated(case, v: Values) -> Iterator[Sample]:
+    for counts in ([1, 2, 3], [0, 0, 5, 0], [1] * 5000, [0], [7] * 3 + [0] * 9 + [100000, 1]):
+        yield Sample(f"{len(counts)} {sum(counts)}", [place(torch.tensor(counts), v.device)])
+        yield Sample(f"{len(counts)} {sum(counts)} given", [place(torch.tensor(counts), v.device)], {"output_size": sum(counts)})
+
+
+def likes(case, v: Values) -> Iterator[Sample]:
+    value = [1 if v.dtype == torch.bool else 3] if "full" in case.base else []
+    for shape, layout in itertools.product(((4, 33), (), (0, 3), (3, 5, 7)), ("contiguous", "transposed", "sliced", "expanded", "permuted")):
+        x = v(shape, layout)
+        size = [[5, 3]] if case.base.startswith("new") else []
+        yield Sample(f"{shape} {layout}", [x, *size, *value])
+        if layout == "transposed":
+            yield Sample(f"{shape} {layout} float64", [x, *size, *value], {"dtype": torch.float64})
+            if not size:
+                yield Sample(f"{shape} {layout} row-major", [x, *value], {"memory_format": torch.contiguous_format})
+
+
+def blocks(case, v: Values) -> Iterator[Sample]:
+    """repeat, constant_pad_nd"""
+    for shape, layout in itertools.product(((4, 33), (), (3, 5, 7), (1, 6)), ("contiguous", "transposed", "sliced", "expanded")):
+        x = v(shape, layout)
+        if case.base == "repeat":
+            for more in ([], [2], [3, 1], [1, 4]):
+                times = [2] * len(more) + [1, 3, 2][: len(shape)] if len(more) < 2 else more[: max(len(shape), 0)] + [1] * max(len(shape) - 2, 0)
+                yield Sample(f"{shape} {layout} {times}", [x, times])
+        elif shape:
+            for pad in ([1, 2], [0, 0, 3, 1], [0, 3], [2, 2, 2, 2]):
+                for value in ([], [1 if v.dtype == torch.bool else 5]):
+                    yield Sample(f"{shape} {layout} {pad} {value}", [x, pad, *value])
 
 
 def factory(case, v: Values) -> Iterator[Sample]:
@@ -686,7 +921,12 @@ MAKERS = {
     "native_layer_norm": layer_norm, "native_layer_norm_backward": layer_norm,
     "rms_norm": rms_norm, "_fused_rms_norm": rms_norm, "_fused_rms_norm_backward": rms_norm,
     "gather": index, "index_select": index, "embedding": index, "embedding_dense_backward": index,
-    "tril": triangle, "triu": triangle, "arange": arange, "full": factory, "zeros": factory, "ones": factory,
+    "index": advanced, "_index_put_impl": advanced, "index_put": advanced, "scatter": scattered, "scatter_add": scattered,
+    "scatter_reduce": scattered, "index_add": indexed, "index_copy": indexed, "index_fill": indexed, "index_reduce": indexed, "take": indexed,
+    "nonzero": compacted, "masked_select": compacted, "masked_scatter": compacted, "flip": moved, "roll": moved, "unfold_backward": unfolded,
+    **{f"{how}_pad{n}d{back}": padded for how in ("reflection", "replication") for n in (1, 2, 3) for back in ("", "_backward")},
+    "tril": triangle, "triu": triangle, "arange": arange, "range": arange, "linspace": linspace, "repeat": blocks, "constant_pad_nd": blocks,
+    **{name: likes for name in ("full_like", "zeros_like", "ones_like", "new_full", "new_zeros", "new_ones")}, "eye": eye, "repeat_interleave": repeated, "full": factory, "zeros": factory, "ones": factory,
     "fill": fill, "zero": fill, "copy": copies, "clone": copies, "_to_copy": copies, "cat": lists, "stack": lists,
     "silu_and_mul": silu_and_mul, "fused_add_rms_norm": fused_add_rms_norm,
 }  # fmt: skip

@@ -55,7 +55,7 @@ def along(case, v: Values) -> Iterator[Sample]:
 
 
 def whole(case, v: Values) -> Iterator[Sample]:
-    """One tensor, nothing else: medians of all elements, nonzero."""
+    """One tensor, nothing else: medians of all elements."""
     for name, x, dim in _inputs(case, v):
         if dim >= 0:
             yield Sample(name, [x])
@@ -138,19 +138,10 @@ def histc(case, v: Values) -> Iterator[Sample]:
         yield Sample("special", [_special(v), 10, -1, 1])
 
 
-def masked_select(case, v: Values) -> Iterator[Sample]:
-    for name, shapes in (("same", ((7, 3, 37), (7, 3, 37))), ("mask of a row", ((7, 3, 37), (37,))), ("self of a row", ((37,), (3, 37))),
-                         ("0-d", ((), ())), ("empty", ((0, 3), (0, 3))), ("large", ((3, 70001), (3, 70001)))):  # fmt: skip
-        for layout in ("contiguous", "transposed"):
-            yield Sample(f"{name} {layout}", [v(shapes[0], layout), v(shapes[1], layout, torch.bool)])
-    yield Sample("none", [v((5, 5)), torch.zeros(5, 5, dtype=torch.bool, device=v.device)])
-
-
 MAKERS = {
     **dict.fromkeys(("sort", "topk", "kthvalue", "mode", "cummax", "cummin", "_cummax_helper", "_cummin_helper"), along),
     **dict.fromkeys(("_unique2", "_unique", "unique_consecutive"), unique),
-    "isin": isin, "searchsorted": searchsorted, "bucketize": searchsorted, "bincount": bincount, "histc": histc, "nonzero": whole,
-    "masked_select": masked_select,
+    "isin": isin, "searchsorted": searchsorted, "bucketize": searchsorted, "bincount": bincount, "histc": histc,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import types
 import torch
 
 from .._api import gems
+from ._composites import COMPOSITES, Composite
 
 
 class OpFunction:
@@ -79,24 +80,27 @@ def _modules() -> dict[str, list[str]]:
             names = _module_names.setdefault(row.module, [])
             if row.function not in names:
                 names.append(row.function)
+        for name in COMPOSITES:
+            _module_names.setdefault(name, [name])
     return _module_names
 
 
 def _function(name: str) -> OpFunction:
     if name not in _functions:
-        _functions[name] = OpFunction(name, gems().table.by_function[name])
+        rows = gems().table.by_function.get(name)
+        _functions[name] = OpFunction(name, rows) if rows else Composite(name, gems())
     return _functions[name]
 
 
 def __getattr__(name: str):
-    if not name.startswith("__") and name in gems().table.by_function:
+    if not name.startswith("__") and name in gems().table.by_function or name in COMPOSITES:
         value = globals()[name] = _function(name)
         return value
     raise AttributeError(f"flag_gems serves no operator named {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *gems().table.by_function})
+    return sorted({*globals(), *gems().table.by_function, *COMPOSITES})
 
 
 sys.meta_path.append(_Finder())
