@@ -106,6 +106,8 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("unfold_backward", "*", "*int*", "*", "gradients are floating point"),
     ("unfold_backward", "*", "bool", "*", "gradients are floating point"),
     ("index_reduce*", "* True *", "bool", "*", "torch has it in part"),
+    ("*index_put*", "*accumulate=True*", "*float*", "cuda", "torch sorts there: sums in a fixed order"),
+    ("range*", "*", "*float*", "cuda", "torch counts in float"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
 ]
 
@@ -114,6 +116,7 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
 # A glob of the same form as in EXPECTED_NATIVE.
 ROUNDED: list[tuple[str, str, str, str, str]] = [
     ("div*.Scalar*", "other=*", "*float*", "cuda", "native multiplies by the reciprocal, ours is the rounded quotient"),
+    ("bincount*", "*float*", "*", "cuda", "sums in any order on both sides"),
 ]
 # Calls whose native result is wrong; ours must differ from it, or the entry is stale.
 NATIVE_WRONG: list[tuple[str, str, str, str, str]] = [
@@ -316,7 +319,7 @@ class Case:
             return "the declaration computes in other types"
         if self._far(sample, dtype):
             return "a number that the dtype can't hold: torch wraps it or raises"
-        if device == "cuda" and self._no_gpu_sort(sample):
+        if device == "cuda" and "Scalar" not in self.key and self._no_gpu_sort(sample):  # those natively call operators that are ours
             return "no kernel for GPUs yet"
         return _listed(EXPECTED_NATIVE, at)
 
@@ -325,6 +328,8 @@ class Case:
             return self.family == "sort"
         x = sample.args[0]
         longer = max(x.shape, default=1) > 4096  # than one block sorts; only the line is that long in the samples
+        if x.dtype == torch.bool and self.op in ("median", "nanmedian"):
+            return True  # of all elements: torch's error, or counted in 64 bits
         return x.element_size() == 8 or (longer and (self.op == "sort" or (self.op == "topk" and sample.args[1] > 4096)))
 
     def _far(self, sample, dtype) -> bool:
@@ -388,7 +393,9 @@ class Case:
                 raise AssertionError(f"no reference: {reference!r}")
             # A 0-d tensor of another dtype is rounded to the common one first, which the reference in double doesn't do.
             rounded = " 0-d " in sample.name and g.dtype in (torch.float16, torch.bfloat16)
-            _assert_near(g, w, w if rounded else reference[i], self._tolerance(g.dtype, sample))
+            # Atomic sums on a GPU, ours and native, come in any order: in 16 bits each run rounds otherwise.
+            atomic = g.device.type == "cuda" and g.element_size() == 2 and self.op in ("index_add", "scatter_add", "scatter_reduce")
+            _assert_near(g, w, w if rounded else reference[i], self._tolerance(g.dtype, sample), 2.0 if atomic else 1.0)
 
     def _tolerance(self, dtype, sample):
         """(rel, abs) where the native kernel isn't worse. The absolute one of sums grows with the root of their length, which
@@ -609,7 +616,7 @@ def _assert_leads_to(x, dim, got):
         assert bool((indices.sort(dim).values.diff(dim=dim) > 0).all()), "an index twice"
 
 
-def _assert_near(got, native, reference, tolerance):
+def _assert_near(got, native, reference, tolerance, slack=1.0):
     """Nearer to the reference than the native result, or within tolerance. NaN and infinities are where the native or the
     reference has them."""
     rel, absolute = tolerance
@@ -635,7 +642,7 @@ def _assert_near(got, native, reference, tolerance):
     allowed = absolute + rel * r.abs()
     ours, theirs = (g - r).abs() / allowed, (n - r).abs() / allowed
     worst = ours.max()
-    if bool(worst > max(1.0, float(theirs.max()))):
+    if bool(worst > max(1.0, slack * float(theirs.max()))):
         i = int(ours.argmax())
         raise AssertionError(
             f"error {float(worst):.3g} x tolerance (native {float(theirs.max()):.3g}): {g[i].item()!r}, native {n[i].item()!r}, reference {r[i].item()!r}"
