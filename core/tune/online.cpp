@@ -88,13 +88,17 @@ int64_t now_ns() {
 }
 
 // Not the copy kernel, which several operators share (it has no ATen name): each has another native one. Custom operators have none.
-// And who draws random numbers is not a matter of time.
-bool measurable(const gems_op_info* op) { return op->aten[0] && !op->schema[0] && op_family(op) != family::random; }
+// Who draws random numbers is not a matter of time. Of sorting and compaction several calls make one of the framework's.
+bool measurable(const gems_op_info* op) {
+  const family f = op_family(op);
+  return op->aten[0] && !op->schema[0] && f != family::random && f != family::sort && f != family::compact;
+}
 
-// Families in which every result is computed by one thread from its own operands: no variant can change a number.
+// Families in which every result is computed by one thread from its own operands: no variant can change a number. (Indexing has
+// operators that add up.)
 bool order_free(const gems_op_info* op) {
   const family f = op_family(op);
-  return f == family::pointwise || f == family::index || f == family::create;
+  return f == family::pointwise || f == family::create || f == family::map;
 }
 
 void decide(State& s, Bucket& k, int16_t winner) {
