@@ -10,10 +10,10 @@ import time
 
 import torch
 import torch.nn.functional as F
+from gpu_bandwidth import measure, rand
 
 import flag_gems
 from common import arguments, header, median, show, write_json
-from gpu_bandwidth import measure, rand
 
 GOAL = 0.75
 R, C, N = 32768, 4096, 16384  # a table of 256 MiB of bfloat16, and how many of its rows are looked up
@@ -91,7 +91,13 @@ def main() -> int:
     flag_gems.jit.set_mode("sync")  # the first call of a kernel compiles it
     shape = (16384, 8192)
     with torch.inference_mode():
-        reference = measure(lambda: (rand(*shape), rand(*shape)), lambda src, dst: dst.copy_(src), 4 * shape[0] * shape[1], args.rounds, ("native",))
+        reference = measure(
+            lambda: (rand(*shape), rand(*shape)),
+            lambda src, dst: dst.copy_(src),
+            4 * shape[0] * shape[1],
+            args.rounds,
+            ("native",),
+        )
         rate = reference["native_gb_s"]
         print(f"copy 16384x8192 bf16, native: {rate} GB/s read and written")
         out, rows = {**header(), "copy_gb_s": rate, "goal": GOAL, "cases": {}}, []
@@ -102,7 +108,18 @@ def main() -> int:
             torch.cuda.empty_cache()
             r["of_copy"], r["speedup"] = round(r["gems_gb_s"] / rate, 3), round(r["native_us"] / r["gems_us"], 3)
             out["cases"][name] = r
-            rows.append([name, r["native_us"], r["gems_us"], r["speedup"], r["gems_gb_s"], r["of_copy"], "yes" if r["ours"] else "NO", r["largest_difference"]])
+            rows.append(
+                [
+                    name,
+                    r["native_us"],
+                    r["gems_us"],
+                    r["speedup"],
+                    r["gems_gb_s"],
+                    r["of_copy"],
+                    "yes" if r["ours"] else "NO",
+                    r["largest_difference"],
+                ]
+            )
         for name, (fn, nbytes) in waiting_cases().items():
             if args.only not in name:
                 continue

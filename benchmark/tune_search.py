@@ -100,7 +100,9 @@ def compile_all(todo: list[ShapeEntry], device: str) -> None:
         jit.wait(100)
 
 
-def measure_all(todo: list[ShapeEntry], device: str, seconds: float, rounds: int) -> tuple[list[tune.TuneRecord], list[str], dict]:
+def measure_all(
+    todo: list[ShapeEntry], device: str, seconds: float, rounds: int
+) -> tuple[list[tune.TuneRecord], list[str], dict]:
     begin, results, notes, heuristic = time.perf_counter(), [], [], {}
     for i, e in enumerate(todo):
         left = seconds - (time.perf_counter() - begin)
@@ -175,13 +177,28 @@ def summary(rows: list[dict]) -> list[dict]:
 def report(calls: list[cost_model.Call], folds: int, heuristic: dict) -> dict:
     rows = held_out(calls, folds, heuristic=heuristic)
     table = summary(rows)
-    heads = ["family", "calls", "candidates", "share", "loss", "worst", "heuristic", "worst", "native", "worst", "unmeasured", "worst"]
+    heads = [
+        "family",
+        "calls",
+        "candidates",
+        "share",
+        "loss",
+        "worst",
+        "heuristic",
+        "worst",
+        "native",
+        "worst",
+        "unmeasured",
+        "worst",
+    ]
     percent = lambda x: f"{100 * (x - 1):.1f} %"
     ratios = [f"{k}{w}" for k in ("loss", "auto", "native", "chosen") for w in ("", "_worst")]
     counts = lambda s: [s["family"], s["calls"], round(s["candidates"], 1), f"{100 * s['share']:.0f} %"]
     show(heads, [[*counts(s), *(percent(s[r]) for r in ratios)] for s in table])
     print("share: of candidates measured; others: time above the fastest candidate's, geometric mean and worst, when the model")
-    print("picks what is measured (loss), for the library without tuning, the native kernel, and the model's choice without a measurement")
+    print(
+        "picks what is measured (loss), for the library without tuning, the native kernel, and the model's choice without a measurement"
+    )
     estimates = {"trees": table[-1]["loss"]}
     for name in ("near", "both"):
         estimates[name] = summary(held_out(calls, folds, estimate=name))[-1]["loss"]
@@ -227,7 +244,9 @@ def main() -> int:
     if not calls:
         print("no call has times to compare", file=sys.stderr)
         return 1
-    result.update(device=sorted({c.device for c in calls}), notes=notes, heuristic=heuristic, **report(calls, args.folds, heuristic))
+    result.update(
+        device=sorted({c.device for c in calls}), notes=notes, heuristic=heuristic, **report(calls, args.folds, heuristic)
+    )
     if args.model:
         args.model.parent.mkdir(parents=True, exist_ok=True)
         cost_model.CostModel(calls).save(args.model)

@@ -53,7 +53,8 @@ const gems_op_info* op_find(const char* name) {
 const char* op_table_hash() { return GEMS_OP_TABLE_HASH; }
 
 const char* family_name(family f) {
-  static const char* const names[] = {"pointwise", "reduce", "row", "scan", "index", "create", "copy", "matmul", "fused", "random", "sort", "compact", "map"};
+  static const char* const names[] = {"pointwise", "reduce", "row",    "scan", "index",   "create", "copy",
+                                      "matmul",    "fused",  "random", "sort", "compact", "map"};
   return names[static_cast<int>(f)];
 }
 

@@ -25,7 +25,10 @@ struct Marks {
   int64_t* before;  // [chunks + 1]: how many are marked in front of chunk c; the last is the total
   int64_t n, chunks;
   Marks(void* memory, int64_t n)
-      : words(static_cast<uint64_t*>(memory)), before(static_cast<int64_t*>(memory) + (n + 63) / 64), n(n), chunks((n + kChunk - 1) / kChunk) {}
+      : words(static_cast<uint64_t*>(memory)),
+        before(static_cast<int64_t*>(memory) + (n + 63) / 64),
+        n(n),
+        chunks((n + kChunk - 1) / kChunk) {}
 };
 
 gems_status count(const gems_call* call) {
@@ -75,7 +78,8 @@ gems_status coordinates(const gems_call* call) {
   for_each_chunk(m, nd * 8, [&](int64_t chunk, int32_t* at, int64_t n, int64_t before) {
     int64_t first = chunk * kChunk;
     for (int d = nd - 1; d > 0; d--) {
-      const int64_t size = mask.sizes[d], here = first % size;  // at[i] + here: how far behind the beginning of the chunk's first row
+      const int64_t size = mask.sizes[d],
+                    here = first % size;  // at[i] + here: how far behind the beginning of the chunk's first row
       first /= size;
       for (int64_t i = 0; i < n; i++) at[i] += static_cast<int32_t>(here);
       table().split(at, static_cast<int32_t>(size), static_cast<int64_t*>(out.data) + d * total + before, n);
@@ -95,7 +99,8 @@ template <class T> void put(T* self, const T* source, const int32_t* at, int64_t
 
 template <class T> gems_status move(const gems_call* call, bool scatter) {
   const Marks m(call->t[1].data, call->t[scatter ? 0 : 2].numel);
-  if (scatter && call->t[2].numel < m.before[m.chunks]) return unsupported("fewer elements than the mask takes");  // torch's error
+  if (scatter && call->t[2].numel < m.before[m.chunks])
+    return unsupported("fewer elements than the mask takes");  // torch's error
   for_each_chunk(m, 2 * sizeof(T), [&](int64_t chunk, const int32_t* at, int64_t n, int64_t before) {
     if (scatter) put(static_cast<T*>(call->t[0].data) + chunk * kChunk, static_cast<const T*>(call->t[2].data) + before, at, n);
     else select(static_cast<const T*>(call->t[2].data) + chunk * kChunk, static_cast<T*>(call->t[0].data) + before, at, n);

@@ -99,8 +99,13 @@ template <class O> void move(const Plan& p, char* out, const char* self, const O
 
 gems_index_run run_of(const Plan& p, int64_t index, int64_t i0) {
   const int64_t stride = p.stride(2);
-  return {reinterpret_cast<const int64_t*>(p.index[0]) + index + i0 * stride, stride,        p.step[0], p.stride(p.base),
-          p.stride(p.walked),                                                p.limit[0], p.wrap[0]};
+  return {reinterpret_cast<const int64_t*>(p.index[0]) + index + i0 * stride,
+          stride,
+          p.step[0],
+          p.stride(p.base),
+          p.stride(p.walked),
+          p.limit[0],
+          p.wrap[0]};
 }
 
 template <class I> void pick(Plan& p, int64_t piece, int64_t pieces, int64_t begin, int64_t end) {
@@ -197,7 +202,8 @@ void offsets_of(const Plan& p, const int* dims, int nd, int64_t position, int64_
   }
 }
 
-template <class I> void put_item(Plan& p, const Order& o, int dtype, int combine, int64_t item, int64_t i0, int64_t i1, int64_t lo, int64_t hi) {
+template <class I>
+void put_item(Plan& p, const Order& o, int dtype, int combine, int64_t item, int64_t i0, int64_t i1, int64_t lo, int64_t hi) {
   const bool rows = p.rows(), all = lo == 0 && hi == p.limit[0];
   const auto row = table().row[dtype][combine];
   const auto each = table().each[dtype][combine];

@@ -113,7 +113,8 @@ void copy_rows(const Plan& p, const gems_call* call, int64_t piece, int64_t piec
     for (int k = 0; k < p.count[fast]; k++) {
       const Run& r = p.runs[fast][k];
       const int64_t a = std::max(i0, r.at), b = std::min(i1, r.at + r.n);
-      if (a < b) copy_run(dst + a * step * size, step, src + (r.from + (a - r.at) * r.from_step) * size, r.from_step, b - a, size);
+      if (a < b)
+        copy_run(dst + a * step * size, step, src + (r.from + (a - r.at) * r.from_step) * size, r.from_step, b - a, size);
     }
   }
 }
@@ -152,7 +153,8 @@ void fold_rows(const Plan& p, const gems_call* call, int64_t begin, int64_t end)
   const gems_iter& it = *p.it;
   const gems_tensor& out = call->t[0];
   const int fast = it.ndim - 1, bytes = compute_size(call->compute);
-  const Matrix to{static_cast<char*>(out.data), 0, it.stride[0][fast], dtype_size(out.dtype), convert_fn(call->compute, out.dtype)};
+  const Matrix to{static_cast<char*>(out.data), 0, it.stride[0][fast], dtype_size(out.dtype),
+                  convert_fn(call->compute, out.dtype)};
   const int64_t n = it.size[fast];
   Scratch memory;
   char* acc = memory.take(n * (bytes + 8));

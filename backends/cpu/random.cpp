@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kState = 624, kRound = kState * 840;  // words at once: two megabytes; each round is a parallel region
 constexpr size_t kBytes = kState * 4;
-constexpr int64_t kPiece = 2048;                         // words that become values together
+constexpr int64_t kPiece = 2048;  // words that become values together
 
 const gems_generator_table& generator() {
 #define GEMS_ADDRESS(isa) &gems_generator_##isa,
@@ -168,7 +168,8 @@ gems_status run_random(const gems_call* call) {
   };
   if (call->compute == GEMS_I64) {  // par: range, base, does it take 64 bits?
     const bool wide = par[2].i != 0;
-    if (!take(GEMS_I64, wide ? GEMS_CELL_I64 : GEMS_CELL_I32, GEMS_RANDOM_BITS, wide ? 2 : 1)) return unsupported("no such distribution");
+    if (!take(GEMS_I64, wide ? GEMS_CELL_I64 : GEMS_CELL_I32, GEMS_RANDOM_BITS, wide ? 2 : 1))
+      return unsupported("no such distribution");
     fill(s, w, 0, w.n);
     return GEMS_OK;
   }
@@ -182,8 +183,7 @@ gems_status run_random(const gems_call* call) {
     normal_pairs(s, w, std::strcmp(call->op->name, "log_normal") == 0);
     return GEMS_OK;
   }
-  if (!(!dbl && take(GEMS_F32, GEMS_CELL_F32, GEMS_RANDOM_UNIFORM, 1)) &&
-      !take(GEMS_F64, GEMS_CELL_F64, GEMS_RANDOM_UNIFORM, 2))
+  if (!(!dbl && take(GEMS_F32, GEMS_CELL_F32, GEMS_RANDOM_UNIFORM, 1)) && !take(GEMS_F64, GEMS_CELL_F64, GEMS_RANDOM_UNIFORM, 2))
     return unsupported("no such distribution");
   if (w.size == 2 && w.words == 1) {  // uniform_: what rounds to the upper bound becomes the lower one
     const float bounds[2] = {static_cast<float>(par[0].d), static_cast<float>(par[1].d)};

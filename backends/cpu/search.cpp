@@ -90,21 +90,6 @@ template <class T> gems_status histogram(const gems_call* call) {
   return GEMS_OK;
 }
 
-// f(flags, from, count, part): blocks of bytes 0 and 1, whether elements aren't zero.
-template <class F> void each_flags(const gems_tensor& in, int64_t parts, F f) {
-  const gems_convert_fn convert = convert_fn(in.dtype == GEMS_BOOL ? int{GEMS_U8} : int{in.dtype}, GEMS_BOOL);
-  const int size = dtype_size(in.dtype);
-  parallel(parts, 1, [&](int64_t begin, int64_t end) {
-    uint8_t flags[kBlock];
-    for (int64_t p = begin; p < end; p++)
-      for (int64_t i = part(in.numel, parts, p), last = part(in.numel, parts, p + 1); i < last; i += kBlock) {
-        const int64_t n = std::min(kBlock, last - i);
-        convert(static_cast<const char*>(in.data) + i * size, flags, n);
-        f(flags, i, n, p);
-      }
-  });
-}
-
 }  // namespace
 
 gems_status run_search(const gems_call* call) {

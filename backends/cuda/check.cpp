@@ -357,7 +357,8 @@ void check_index(Run& r) {
         for (int n : {1, 2, 3})
           for (int rows : {1, 0}) {  // whole rows, or an index per element
             const bool several = name == "index" || name == "index_put";
-            if ((n > 1 && !several) || (combine > 1 && name != "scatter_reduce") || (combine && dtype == GEMS_U8 && !r.level)) continue;
+            if ((n > 1 && !several) || (combine > 1 && name != "scatter_reduce") || (combine && dtype == GEMS_U8 && !r.level))
+              continue;
             Call c(r.op, GEMS_I64);
             c.c.nout = 1;
             c.c.nin = 1 + n;
@@ -372,7 +373,9 @@ void check_index(Run& r) {
             c.tensor(1 - walked, dtype, {32000, 4096}, {4096, 1}), c.strides(1 - walked, {rows ? 0 : 4096, rows ? 1 : 0});
             for (int k = 2; k < 2 + n; k++)
               c.tensor(k, index, {512, 4096}, {4096, 1}), c.strides(k, {rows ? 1 : 4096, rows ? 0 : 1});
-            go(r, c, std::string(dtype_name(dtype)) + "[" + std::to_string(n) + " " + dtype_name(index) + (rows ? "] rows" : "] elements"));
+            go(r, c,
+               std::string(dtype_name(dtype)) + "[" + std::to_string(n) + " " + dtype_name(index) +
+                   (rows ? "] rows" : "] elements"));
           }
     }
 }
@@ -408,7 +411,10 @@ void check_compact(Run& r) {
 void check_map(Run& r) {
   const std::string name = r.op->name;
   const bool fold = r.op->par == 1;
-  const int mode = name == "unfold_backward" ? 3 : name.rfind("reflection", 0) == 0 ? 2 : name.rfind("replication", 0) == 0 ? 1 : 0;
+  const int mode = name == "unfold_backward"           ? 3
+                   : name.rfind("reflection", 0) == 0  ? 2
+                   : name.rfind("replication", 0) == 0 ? 1
+                                                       : 0;
   for (int dtype : {GEMS_BF16, GEMS_F16, GEMS_F32, GEMS_F64, GEMS_U8})
     for (int plain : {1, 0}) {  // the innermost dimension moves as it is, or all do otherwise
       if (fold && (dtype == GEMS_U8 || plain)) continue;

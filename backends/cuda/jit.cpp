@@ -214,7 +214,7 @@ const Kernel* build_kernel(const Device* dev, const KernelKey& key, const Kernel
   }
   const auto same = [&](const KernelKey& k) { return !memcmp(&k, &key, sizeof key); };
   std::unique_lock<std::mutex> guard(s->lock);
-  OwnedKernel* waiting = nullptr;   // the entry that leave_to_pool() made
+  OwnedKernel* waiting = nullptr;  // the entry that leave_to_pool() made
   const bool later = may_defer();  // only looked up here
   for (;;) {
     waiting = s->kernels.find(key);

@@ -35,7 +35,8 @@ struct KernelSource {
 };
 
 struct Device {  // properties of one device, read once
-  int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, threads_per_sm = 2048, max_smem_per_block = 0, max_smem_per_sm = 0, l2_bytes = 0;
+  int index = 0, cc_major = 0, cc_minor = 0, sm_count = 0, threads_per_sm = 2048, max_smem_per_block = 0, max_smem_per_sm = 0,
+      l2_bytes = 0;
   bool overlaps = false;  // a grid may start while the one in front of it on the stream still runs
 };
 

@@ -88,9 +88,14 @@ gems_status run_compact(const gems_call* c) {
   for (int d = 0; d < dims; d++) w.div(coordinates ? (uint64_t)whole.sizes[whole.ndim - 1 - d] : 1);
   const int log_size = kLogSize.of[c->t[0].dtype];
   const std::string block = std::to_string(kBlock), d = std::to_string(dims) + ">";
-  const Kernel* k = kernel(c, dev, coordinates ? 2 : scatter ? 3 : 4, coordinates ? 0 : log_size, dims, "CompactArgs<" + d, w.size(),
-                           coordinates ? "nonzero<" + block + ", " + d
-                                       : std::string("masked_move<") + kBitsName[log_size] + ", " + block + (scatter ? ", true>" : ", false>"));
+  const Kernel* k =
+      kernel(c, dev,
+             coordinates ? 2
+             : scatter   ? 3
+                         : 4,
+             coordinates ? 0 : log_size, dims, "CompactArgs<" + d, w.size(),
+             coordinates ? "nonzero<" + block + ", " + d
+                         : std::string("masked_move<") + kBitsName[log_size] + ", " + block + (scatter ? ", true>" : ", false>"));
   if (!k) return GEMS_UNSUPPORTED;
   return launch(c, k, (unsigned)((n + kChunk - 1) / kChunk), 1, 1, kBlock, 0, w.data());
 }

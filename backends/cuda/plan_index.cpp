@@ -57,7 +57,8 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g, int combine
   const int dims = padded_dims(g.ndim);
   const uint64_t vectors = (uint64_t)g.numel() >> log_e;
   // Larger blocks for calls of a few waves: 8 to 16 % on an H100 (index_select, 2^18 to 2^21 elements).
-  const int usual_block = vectors >= (uint64_t)dev->sm_count * kBlock && vectors < (uint64_t)dev->sm_count * kBlock * 8 ? 512 : kBlock;
+  const int usual_block =
+      vectors >= (uint64_t)dev->sm_count * kBlock && vectors < (uint64_t)dev->sm_count * kBlock * 8 ? 512 : kBlock;
   const int block = knobs && knobs->block ? block_of(knobs) : usual_block;
   const uint32_t tile = tile_of(vectors, unroll, block, knobs, dev->sm_count);
   ArgWriter w;
@@ -72,7 +73,8 @@ gems_status look_up(const gems_call* c, const Device* dev, Space& g, int combine
     for (int k = 0; k < 2 + n; k++) w.i32(d >= g.ndim ? 0 : d ? g.stride[k][d] : g.stride[k][0] << log_e);
   KernelKey key = key_of(c, 0, log_e, dims, unroll != kUnroll || block != kBlock ? (uint64_t)(unroll << 12 | block) : 0);
   key.w[1] = (uint64_t)(combine + 1) << 24 | (uint64_t)n << 16 | (key.w[1] & 255);
-  key.w[1] |= (uint64_t)(combine <= 0 ? g.log_size[0] : 16 + c->t[0].dtype) << 8;  // what only moves: its size instead of its dtype
+  key.w[1] |= (uint64_t)(combine <= 0 ? g.log_size[0] : 16 + c->t[0].dtype)
+              << 8;  // what only moves: its size instead of its dtype
   const Kernel* k = kernel_for(dev, key, [&] {
     const std::string d = std::to_string(dims) + ", " + std::to_string(n) + ">";
     const std::string type =

@@ -35,7 +35,8 @@ gems_status run_map(const gems_call* c) {
   if (reach > INT32_MAX) return unsupported("an operand's offsets exceed 32 bits");
   const int log_size = kLogSize.of[out.dtype], dims = padded_dims(it.ndim);
   int log_e = 0;
-  if (!fold && it.stride[2][last] == 0 && it.stride[3][last] == it.size[last] && it.stride[0][last] == 1 && it.stride[1][last] == 1) {
+  if (!fold && it.stride[2][last] == 0 && it.stride[3][last] == it.size[last] && it.stride[0][last] == 1 &&
+      it.stride[1][last] == 1) {
     uint64_t mis = (uint64_t)it.size[last] | (uintptr_t)out.data >> log_size | (uintptr_t)in.data >> log_size;
     for (int d = 0; d < last; d++) mis |= (uint64_t)(it.stride[0][d] | it.stride[1][d]);
     log_e = std::min(4 - log_size, __builtin_ctzll(mis));
@@ -64,8 +65,11 @@ gems_status run_map(const gems_call* c) {
     src.attributes = "__launch_bounds__(" + std::to_string(kBlock) + ")";
     src.args_type = std::string("gems::simt::") + (fold ? "FoldArgs<" : "MapArgs<") + d;
     src.body = std::string("gems::simt::") + (fold ? "fold<" : "map<") + type + ", " +
-               (!fold ? "" : out.dtype == GEMS_F64 ? "double, " : "float, ") + "gems::simt::map_" + kModes[mode] + ", " +
-               std::to_string(kBlock) + ", " + (fold ? "" : std::to_string(1 << log_e) + ", ") + d + "(a);";
+               (!fold                   ? ""
+                : out.dtype == GEMS_F64 ? "double, "
+                                        : "float, ") +
+               "gems::simt::map_" + kModes[mode] + ", " + std::to_string(kBlock) + ", " +
+               (fold ? "" : std::to_string(1 << log_e) + ", ") + d + "(a);";
     src.block = kBlock;
     src.start = KernelSource::Start::overlapping;
     src.args_size = w.size();

@@ -25,7 +25,7 @@ constexpr int kMostInFlight = 256;  // bytes that a thread loads before it compu
 struct Shape {
   int variant = kContiguous, log_e = 0, dims = 1, unroll = 1, block = kBlock;
   uint64_t turned = 0;  // key_bits
-  bool bits = false;  // a copy that moves bits
+  bool bits = false;    // a copy that moves bits
   const gems_knobs* knobs = nullptr;
   uint8_t dtype[kMaxOps];  // kNumberCode for numbers
   uint8_t mode[kMaxOps] = {};

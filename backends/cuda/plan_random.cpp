@@ -44,16 +44,19 @@ gems_status run_random(const gems_call* c) {
   const uint64_t items = blocks * (threads >> log_e);
   w.u32((uint32_t)items);
   w.u32(0);
-  const KernelKey key{{(uint64_t)c->op->family << 56 | (uint64_t)(uint32_t)c->op->id << 32 | (uint64_t)log_e << 8 | (uint64_t)wide,
-                       (uint64_t)(uint8_t)out.dtype, 0}};
+  const KernelKey key{
+      {(uint64_t)c->op->family << 56 | (uint64_t)(uint32_t)c->op->id << 32 | (uint64_t)log_e << 8 | (uint64_t)wide,
+       (uint64_t)(uint8_t)out.dtype, 0}};
   const Kernel* k = kernel_for(dev, key, [&] {
     KernelSource src;
     src.headers = "#include \"kernels/simt/random.cuh\"\n#include \"" + std::string(c->op->header) + "\"\n";
     src.attributes = "__launch_bounds__(" + std::to_string(kBlock) + ")";
     src.args_type = "gems::simt::RandomArgs";
     src.body = "gems::simt::random<op::" + std::string(c->op->name) + ", " + cuda_type(out.dtype) + ", " +
-               (bits ? wide ? "gems::u64" : "gems::u32" : wide ? "double" : "float") + ", " + std::to_string(unroll) + ", " +
-               std::to_string(1 << log_e) + ">(a);";
+               (bits   ? wide ? "gems::u64" : "gems::u32"
+                : wide ? "double"
+                       : "float") +
+               ", " + std::to_string(unroll) + ", " + std::to_string(1 << log_e) + ">(a);";
     src.block = kBlock;
     src.start = KernelSource::Start::overlapping;
     src.args_size = w.size();

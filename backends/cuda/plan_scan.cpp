@@ -44,7 +44,8 @@ gems_status plan_scan(const gems_call* c, const Device& dev, ScanPlan* p) {
   across = across < 0 ? -across : across;
   const gems_knobs k = gems_knobs_of(c->candidate);
   const int threads = k.block ? 64 << k.block : 0;
-  p->columns = k.tile ? k.tile == 5 : dim > 0 && across > 0 && across < along && (p->rows >= 65536 || (p->rows >= 4096 && n <= 128));
+  p->columns =
+      k.tile ? k.tile == 5 : dim > 0 && across > 0 && across < along && (p->rows >= 65536 || (p->rows >= 4096 && n <= 128));
   if (p->columns) {
     if (k.split) return unsupported("one thread walks along a row");
     p->plan.block = p->max_block = threads ? threads : 128;

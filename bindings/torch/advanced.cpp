@@ -21,7 +21,8 @@ bool expand_mask(const at::Tensor& mask, const at::Tensor& self, int& dim, Indic
   if (nd == 0 || x.n + nd > kMaxIndices || dim + nd > self.dim()) return false;
   for (int d = 0; d < nd; d++)
     if (mask.size(d) != self.size(dim + d)) return false;  // torch's error
-  static auto nonzero = c10::Dispatcher::singleton().findSchemaOrThrow("aten::nonzero", "").typed<at::Tensor(const at::Tensor&)>();
+  static auto nonzero =
+      c10::Dispatcher::singleton().findSchemaOrThrow("aten::nonzero", "").typed<at::Tensor(const at::Tensor&)>();
   const at::Tensor positions = nonzero.call(mask);
   for (int d = 0; d < nd; d++) {
     x.at[x.n] = dim++;

@@ -9,7 +9,8 @@ namespace {
 
 bool served(const at::Tensor& t) {
   const auto d = t.device().type();
-  return dtype_is_served(static_cast<int>(t.scalar_type())) && (d == c10::DeviceType::CPU || d == c10::DeviceType::CUDA) && t.numel() > 0;
+  return dtype_is_served(static_cast<int>(t.scalar_type())) && (d == c10::DeviceType::CPU || d == c10::DeviceType::CUDA) &&
+         t.numel() > 0;
 }
 
 // A part of a tensor in gems_tensor's terms.

@@ -134,8 +134,9 @@ bool handle_masked_scatter(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor &self = a[0].toTensor(), &mask = a[1].toTensor(), &source = a[2].toTensor();
   OutMeta m;
-  if (!served(self) || !served(mask) || source.numel() == 0 || mask.scalar_type() != c10::kBool || mask.device() != self.device() ||
-      source.device() != self.device() || source.scalar_type() != self.scalar_type() || !broadcast(self, mask, m))
+  if (!served(self) || !served(mask) || source.numel() == 0 || mask.scalar_type() != c10::kBool ||
+      mask.device() != self.device() || source.device() != self.device() || source.scalar_type() != self.scalar_type() ||
+      !broadcast(self, mask, m))
     return false;
   const c10::IntArrayRef sizes(m.sizes, m.ndim);
   if (r.inplace && (sizes != self.sizes() || !self.is_contiguous())) return false;

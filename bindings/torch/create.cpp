@@ -34,7 +34,8 @@ bool run_range(const at::Tensor& out, int64_t offset, int64_t n, int64_t stride,
   call.nin = 0;
   call.npar = 2;
   writable(out, call.t[0]);
-  call.compute = dtype_is_float(call.t[0].dtype) ? GEMS_F64 : GEMS_I64;  // 16- and 32-bit floats: computed in double and rounded once
+  call.compute =
+      dtype_is_float(call.t[0].dtype) ? GEMS_F64 : GEMS_I64;  // 16- and 32-bit floats: computed in double and rounded once
   call.par[0] = start;
   call.par[1] = step;
   call.t[0].data = static_cast<char*>(call.t[0].data) + offset * dtype_size(call.t[0].dtype);
@@ -79,7 +80,9 @@ bool handle_arange(Row& r, torch::jit::Stack& st) {
     return false;
   }
   const int dtype = o.dtype;
-  if (dtype == GEMS_BOOL || (last && dtype_is_float(dtype) && dtype_size(dtype) == 2)) return false;  // torch counts those in float
+  if (dtype == GEMS_BOOL || (last && dtype_is_float(dtype) && dtype_size(dtype) == 2))
+    return false;  // torch counts those in float
+  if (last && dtype_is_float(dtype) && (r.nouts ? out.device() : o.device).is_cuda()) return false;  // on a GPU all of them
   double b[3];
   for (int k = 0; k < 3; k++) {
     const bool f = dtype_is_float(v[k].dtype);
@@ -148,7 +151,8 @@ bool handle_full_like(Row& r, torch::jit::Stack& st) {
   Options o(static_cast<int>(self.scalar_type()), self.device());
   gems_tensor value;
   if (!o.read(a + at) || o.device != self.device()) return false;
-  if (full ? !number(a[at - 1].toScalar(), value) : !number(c10::Scalar(r.key.find("ones") != std::string::npos), value)) return false;
+  if (full ? !number(a[at - 1].toScalar(), value) : !number(c10::Scalar(r.key.find("ones") != std::string::npos), value))
+    return false;
   if (!holds(value.imm, value.dtype, o.dtype) || (!dtype_is_float(o.dtype) && dtype_is_float(value.dtype))) return false;
   OutMeta m;
   if (like) {
@@ -191,7 +195,8 @@ bool handle_eye(Row& r, torch::jit::Stack& st) {
   number(c10::Scalar(1), one);
   writable(out, whole);
   if (overlap(whole, nullptr, 0)) return false;
-  if (out.numel() && (!fill_with(out, zero) || !fill_with(out.as_strided({both}, {out.stride(0) + out.stride(1)}), one))) return false;
+  if (out.numel() && (!fill_with(out, zero) || !fill_with(out.as_strided({both}, {out.stride(0) + out.stride(1)}), one)))
+    return false;
   finish(r, st, at::Tensor(out));
   return true;
 }

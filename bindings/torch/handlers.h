@@ -31,8 +31,8 @@ bool handle_roll(Row&, torch::jit::Stack&);
 bool handle_pad(Row&, torch::jit::Stack&);  // reflection_pad1d to replication_pad3d_backward
 bool handle_unfold_backward(Row&, torch::jit::Stack&);
 bool handle_repeat_interleave(Row&, torch::jit::Stack&);  // compact.cpp
-bool handle_full_like(Row&, torch::jit::Stack&);  // full_like, zeros_like, ones_like, new_full, new_zeros, new_ones
-bool handle_repeat(Row&, torch::jit::Stack&);     // blocks.cpp
+bool handle_full_like(Row&, torch::jit::Stack&);          // full_like, zeros_like, ones_like, new_full, new_zeros, new_ones
+bool handle_repeat(Row&, torch::jit::Stack&);             // blocks.cpp
 bool handle_constant_pad(Row&, torch::jit::Stack&);
 bool handle_eye(Row&, torch::jit::Stack&);
 bool handle_linspace(Row&, torch::jit::Stack&);

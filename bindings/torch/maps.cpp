@@ -141,7 +141,9 @@ bool handle_pad(Row& r, torch::jit::Stack& st) {
   const at::Tensor &self = a[back ? 1 : 0].toTensor(), &grad = a[0].toTensor();
   const auto padding = a[back ? 2 : 1].toIntVector();
   const int nd = static_cast<int>(self.dim()), padded = r.key[r.key.find("_pad") + 4] - '0';
-  if (!served(self) || self.scalar_type() == c10::kBool || (nd != padded + 1 && nd != padded + 2) || padding.size() != 2 * static_cast<size_t>(padded)) return false;
+  if (!served(self) || self.scalar_type() == c10::kBool || (nd != padded + 1 && nd != padded + 2) ||
+      padding.size() != 2 * static_cast<size_t>(padded))
+    return false;
   if (self.suggest_memory_format() != c10::MemoryFormat::Contiguous) return false;  // torch keeps such layouts
   int64_t sizes[kMaxRank], front[kMaxRank] = {};
   for (int d = 0; d < nd; d++) {
@@ -153,7 +155,8 @@ bool handle_pad(Row& r, torch::jit::Stack& st) {
     front[d] = before;
   }
   if (back) {
-    if (grad.dim() != nd || grad.scalar_type() != self.scalar_type() || grad.device() != self.device() || !self.is_floating_point())
+    if (grad.dim() != nd || grad.scalar_type() != self.scalar_type() || grad.device() != self.device() ||
+        !self.is_floating_point())
       return false;
     for (int d = 0; d < nd; d++)
       if (grad.size(d) != sizes[d]) return false;

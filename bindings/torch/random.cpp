@@ -102,9 +102,9 @@ bool real_numbers(const Row& r, const at::Tensor& self, gems_call& c) {
     c.par[1].d = hi;
     c.par[2].d = range;
     c.npar = 3;
-  } else if (name == "normal" ? !(q >= 0)
-             : name == "bernoulli" ? !(p >= 0 && p <= 1)
-             : name == "geometric" ? !(p > 0 && p < 1)
+  } else if (name == "normal"        ? !(q >= 0)
+             : name == "bernoulli"   ? !(p >= 0 && p <= 1)
+             : name == "geometric"   ? !(p > 0 && p < 1)
              : name == "exponential" ? !(p > 0)
                                      : !(q > 0)) {
     return false;
@@ -170,9 +170,7 @@ bool with_cuda_generator(gems_call& c, c10::GeneratorImpl* gen) {
   try {
     s.seed = gen->current_seed();
     s.offset = gen->get_offset();
-  } catch (const c10::Error&) {
-    return false;
-  }
+  } catch (const c10::Error&) { return false; }
   if (!run_on(c, s)) return false;
   gen->set_offset(s.offset + s.advance);
   return true;
@@ -219,7 +217,8 @@ bool handle_rand(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const int o = r.dtype, at_size = r.op->types[0] == 'l' ? r.find("size") : 0;
   if (!a[at_size].isIntList()) return false;
-  const int dtype = a[o].isNone() ? static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype())) : static_cast<int>(a[o].toInt());
+  const int dtype =
+      a[o].isNone() ? static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype())) : static_cast<int>(a[o].toInt());
   if (!dtype_is_served(dtype) || (!a[o + 1].isNone() && a[o + 1].toLayout() != c10::kStrided)) return false;
   if (!a[o + 3].isNone() && a[o + 3].toBool()) return false;
   const c10::Device device = a[o + 2].isNone() ? c10::Device(c10::DeviceType::CPU) : with_index(a[o + 2].toDevice());

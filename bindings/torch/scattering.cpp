@@ -132,7 +132,8 @@ bool put(Row& r, torch::jit::Stack& st, IndexCall& c, const at::Tensor& self, in
     const at::Tensor wide = allocate(src.sizes(), GEMS_F32, src.device());
     if (!copy_into(sums, out) || !copy_into(wide, src)) return false;
     view(wide, c.call.t[1]);
-    return scatter_into(c, sums, dim, src.dim() ? wide.strides().data() : kZeros, combine, include_self) && copy_into(out, sums) && give(r, st, out);
+    return scatter_into(c, sums, dim, src.dim() ? wide.strides().data() : kZeros, combine, include_self) &&
+           copy_into(out, sums) && give(r, st, out);
   }
   return scatter_into(c, out, dim, src_strides, combine, include_self) && give(r, st, out);
 }
@@ -155,6 +156,8 @@ bool handle_scatter(Row& r, torch::jit::Stack& st) {
   const bool two = r.key[7] == '_' && r.key[8] == 'r', add = r.key[7] == '_' && r.key[8] == 'a';  // scatter_reduce, scatter_add
   const int named = r.nargs - r.nouts > 4 ? combine_of(a[4].toStringRef()) : add ? kAdd : kSet;
   if (named < 0) return false;
+  // torch has no products of bool on a GPU: its error stays
+  if (self.scalar_type() == c10::kBool && !self.is_cpu() && named != kSet && named != kAdd) return false;
   IndexCall c(r, 1, false);
   view(index, c.call.t[2]);
   c.rank = nd;
@@ -167,8 +170,7 @@ bool handle_scatter(Row& r, torch::jit::Stack& st) {
     c.sizes[d] = index.size(d);
     c.set(2, d, index.stride(d));
   }
-  return put(r, st, c, self, static_cast<int>(dim), src, tensor ? src.strides().data() : kZeros, named,
-             !two || a[5].toBool());
+  return put(r, st, c, self, static_cast<int>(dim), src, tensor ? src.strides().data() : kZeros, named, !two || a[5].toBool());
 }
 
 bool handle_index_put_dim(Row& r, torch::jit::Stack& st) {

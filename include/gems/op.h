@@ -5,7 +5,21 @@
 namespace gems {
 
 // Which skeleton walks the memory (docs/design.md, "Families").
-enum class family : unsigned char { pointwise, reduce, row, scan, index, create, copy, matmul, fused, random, sort, compact, map };
+enum class family : unsigned char {
+  pointwise,
+  reduce,
+  row,
+  scan,
+  index,
+  create,
+  copy,
+  matmul,
+  fused,
+  random,
+  sort,
+  compact,
+  map
+};
 
 // Result dtype.
 enum class rule : unsigned char {

@@ -40,7 +40,7 @@ template <class C, class T> GEMS_FN void swap_in(T* p, T x) {
     const u32 shift = (u32)(reinterpret_cast<u64>(p) & 3) * 8, mask = (~0u >> (32 - 8 * sizeof(T))) << shift;
     for (u32 seen = *reinterpret_cast<volatile u32*>(a);;) {
       const T mine = __builtin_bit_cast(T, (W)((seen & mask) >> shift));
-      const u32 now = (seen & ~mask) | (u32)__builtin_bit_cast(W, C::template of<T>(mine, x)) << shift;
+      const u32 now = (seen & ~mask) | (u32) __builtin_bit_cast(W, C::template of<T>(mine, x)) << shift;
       if (now == seen) return;
       const u32 old = atomicCAS(a, seen, now);
       if (old == seen) return;

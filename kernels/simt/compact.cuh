@@ -87,7 +87,7 @@ template <int BLOCK> GEMS_FN void scan_counts(const MarkArgs& a) {
 }
 
 template <int D> struct CompactArgs {
-  u64 slot[4];  // result, words, counts, source (nonzero: 0)
+  u64 slot[4];   // result, words, counts, source (nonzero: 0)
   i64 n, limit;  // elements; of the source (masked_scatter)
   Div size[D];   // nonzero: of the mask, innermost first
 };
@@ -126,14 +126,15 @@ template <int BLOCK, int D> GEMS_FN void nonzero(const CompactArgs<D>& a) {
 template <class T, int BLOCK, bool SCATTER> GEMS_FN void masked_move(const CompactArgs<1>& a) {
   T* out = reinterpret_cast<T*>(a.slot[0]);
   const T* source = reinterpret_cast<const T*>(a.slot[3]);
-  for_each_marked<BLOCK>(reinterpret_cast<const u32*>(a.slot[1]), reinterpret_cast<const i64*>(a.slot[2]), a.n, [&](i64 at, i64 k) {
-    if (SCATTER) {
-      if (k >= a.limit) __trap();  // as torch: a device-side assertion
-      out[at] = source[k];
-    } else {
-      out[k] = source[at];
-    }
-  });
+  for_each_marked<BLOCK>(reinterpret_cast<const u32*>(a.slot[1]), reinterpret_cast<const i64*>(a.slot[2]), a.n,
+                         [&](i64 at, i64 k) {
+                           if (SCATTER) {
+                             if (k >= a.limit) __trap();  // as torch: a device-side assertion
+                             out[at] = source[k];
+                           } else {
+                             out[k] = source[at];
+                           }
+                         });
 }
 
 struct RepeatArgs {

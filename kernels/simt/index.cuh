@@ -6,11 +6,11 @@
 namespace gems::simt {
 
 template <int D, int N> struct IndexArgs {
-  u64 slot[2 + N];         // out, self, indices;  scatter: self, src, indices
-  i64 step[N], limit[N];   // strides (elements) and sizes of the table along the indexed dimensions
-  i64 wrap;                // not 0: negative indices count from the end
-  u32 vectors, tile;       // all, and of one block: BLOCK or BLOCK * U
-  Div size[D];             // of what is walked, innermost first, in vectors
+  u64 slot[2 + N];        // out, self, indices;  scatter: self, src, indices
+  i64 step[N], limit[N];  // strides (elements) and sizes of the table along the indexed dimensions
+  i64 wrap;               // not 0: negative indices count from the end
+  u32 vectors, tile;      // all, and of one block: BLOCK or BLOCK * U
+  Div size[D];            // of what is walked, innermost first, in vectors
   int stride[D][2 + N];
 };
 

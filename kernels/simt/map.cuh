@@ -41,8 +41,8 @@ template <int D> struct FoldArgs {
   u32 vectors, unused;
   Div size[D];  // of the input, innermost first
   int stride[D][2];
-  int shift[D], other[D];     // as above, `other` the result's size. unfold: step and number of windows
-  int inner[D], length[D];    // unfold: stride within a window, its length; 0 elsewhere
+  int shift[D], other[D];   // as above, `other` the result's size. unfold: step and number of windows
+  int inner[D], length[D];  // unfold: stride within a window, its length; 0 elsewhere
 };
 
 // What went from coordinate c of one dimension to where: `count` offsets from `first`, `step` apart, and up to two more (reflection).

@@ -21,7 +21,8 @@ struct Normals {
 };
 // u, v of (0, 1] from 32 bits each, as curand's Box and Muller has them: fast sine and cosine.
 GEMS_FN Normals normal_pair(u32 x, u32 y) {
-  const float u = x * 2.3283064e-10f + 2.3283064e-10f / 2, v = y * (2.3283064e-10f * 6.2831855f) + (2.3283064e-10f * 6.2831855f) / 2;
+  const float u = x * 2.3283064e-10f + 2.3283064e-10f / 2,
+              v = y * (2.3283064e-10f * 6.2831855f) + (2.3283064e-10f * 6.2831855f) / 2;
   const float s = gems::sqrt(-2.f * gems::log(u));
   Normals r;
 #if GEMS_DEVICE
@@ -33,7 +34,9 @@ GEMS_FN Normals normal_pair(u32 x, u32 y) {
   r.y *= s;
   return r;
 }
-GEMS_FN double unit53(u32 x, u32 y) { return (double)((u64)x ^ (u64)y << 21) * 1.1102230246251565e-16 + 1.1102230246251565e-16 / 2; }
+GEMS_FN double unit53(u32 x, u32 y) {
+  return (double)((u64)x ^ (u64)y << 21) * 1.1102230246251565e-16 + 1.1102230246251565e-16 / 2;
+}
 
 // What one block gives: U = 4 values in float or narrow integers, 2 in double or wide ones.
 template <draw D, class V, int U> GEMS_FN void draw_block(const philox_block& b, V (&x)[U]) {

@@ -1,4 +1,7 @@
 #include "kernels/lang/lang.h"
 struct new_full {
-  static constexpr gems::decl decl{.aten = "new_full", .fam = gems::family::copy, .in = 1, .doc = "new tensor of one value with the dtype and device of another"};
+  static constexpr gems::decl decl{.aten = "new_full",
+                                   .fam = gems::family::copy,
+                                   .in = 1,
+                                   .doc = "new tensor of one value with the dtype and device of another"};
 };

@@ -1,4 +1,7 @@
 #include "kernels/lang/lang.h"
 struct new_zeros {
-  static constexpr gems::decl decl{.aten = "new_zeros", .fam = gems::family::copy, .in = 1, .doc = "new tensor of one value with the dtype and device of another"};
+  static constexpr gems::decl decl{.aten = "new_zeros",
+                                   .fam = gems::family::copy,
+                                   .in = 1,
+                                   .doc = "new tensor of one value with the dtype and device of another"};
 };

@@ -1,4 +1,5 @@
 #include "kernels/lang/lang.h"
 struct zeros_like {
-  static constexpr gems::decl decl{.aten = "zeros_like", .fam = gems::family::copy, .in = 1, .doc = "new tensor of one value with the shape of another"};
+  static constexpr gems::decl decl{
+      .aten = "zeros_like", .fam = gems::family::copy, .in = 1, .doc = "new tensor of one value with the shape of another"};
 };

@@ -1,4 +1,5 @@
 #include "kernels/lang/lang.h"
 struct flip {
-  static constexpr gems::decl decl{.aten = "flip", .fam = gems::family::map, .types = "", .doc = "the order of some dimensions reversed"};
+  static constexpr gems::decl decl{
+      .aten = "flip", .fam = gems::family::map, .types = "", .doc = "the order of some dimensions reversed"};
 };

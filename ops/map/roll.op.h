@@ -1,4 +1,7 @@
 #include "kernels/lang/lang.h"
 struct roll {
-  static constexpr gems::decl decl{.aten = "roll", .fam = gems::family::map, .types = "", .doc = "elements moved along dimensions, what leaves at one end enters at the other"};
+  static constexpr gems::decl decl{.aten = "roll",
+                                   .fam = gems::family::map,
+                                   .types = "",
+                                   .doc = "elements moved along dimensions, what leaves at one end enters at the other"};
 };

@@ -1,12 +1,8 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct cauchy {
-  static constexpr gems::decl decl{.aten = "cauchy_",
-                                   .fam = gems::family::random,
-                                   .in = 0,
-                                   .par = 2,
-                                   .types = "fd",
-                                   .doc = "Cauchy with median and sigma"};
+  static constexpr gems::decl decl{
+      .aten = "cauchy_", .fam = gems::family::random, .in = 0, .par = 2, .types = "fd", .doc = "Cauchy with median and sigma"};
   static constexpr gems::draw draws = gems::draw::wide;
   template <class V> GEMS_FN V operator()(V u, V median, V sigma, V) const {
     constexpr V pi = V(3.14159265358979323846);

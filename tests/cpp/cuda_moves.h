@@ -65,7 +65,8 @@ TEST(CudaIndex, TwoIndicesAndCombinations) {
 struct MapAxis {
   int64_t size, to, from, shift, other, inner = 0, length = 0;
 };
-gems_status run_axes(const char* op, const Tensor& out, const Tensor& in, int mode, bool fold, std::vector<MapAxis> axes, int64_t first = 0) {
+gems_status run_axes(const char* op, const Tensor& out, const Tensor& in, int mode, bool fold, std::vector<MapAxis> axes,
+                     int64_t first = 0) {
   gems_call c{};
   c.op = op_find(op);
   c.nout = c.nin = 1;
@@ -98,10 +99,12 @@ int64_t source_of(int mode, int64_t c, int64_t shift, int64_t n) {
 TEST(CudaMap, CopiesAndTheirGradients) {
   for (int mode : {0, 1, 2})
     for (int64_t width : {8, 7}) {
-      const int64_t rows = 5, shift = 3, behind = mode ? 2 : 0, tall = rows + (mode ? shift + behind : 0), wide = width + (mode ? 4 : 0);
+      const int64_t rows = 5, shift = 3, behind = mode ? 2 : 0, tall = rows + (mode ? shift + behind : 0),
+                    wide = width + (mode ? 4 : 0);
       Tensor in = tensor(GEMS_F32, {rows, width}), out = tensor(GEMS_F32, {tall, wide});
       const int64_t across = mode ? 2 : width - 3;
-      ASSERT_EQ(run_axes("roll", out, in, mode, false, {{tall, wide, width, shift, rows}, {wide, 1, 1, across, width}}), GEMS_OK) << g_reason;
+      ASSERT_EQ(run_axes("roll", out, in, mode, false, {{tall, wide, width, shift, rows}, {wide, 1, 1, across, width}}), GEMS_OK)
+          << g_reason;
       std::vector<double> sums(rows * width);
       for (int64_t i = 0; i < tall * wide; i++) {
         const int64_t from = source_of(mode, i / wide, shift, rows) * width + source_of(mode, i % wide, across, width);
@@ -109,7 +112,9 @@ TEST(CudaMap, CopiesAndTheirGradients) {
         sums[from] += load(GEMS_F32, out.at(i));
       }
       if (!mode) continue;
-      ASSERT_EQ(run_axes("reflection_pad2d_backward", in, out, mode, true, {{rows, width, wide, shift, tall}, {width, 1, 1, across, wide}}), GEMS_OK);
+      ASSERT_EQ(run_axes("reflection_pad2d_backward", in, out, mode, true,
+                         {{rows, width, wide, shift, tall}, {width, 1, 1, across, wide}}),
+                GEMS_OK);
       for (int64_t i = 0; i < rows * width; i++) ASSERT_EQ(load(GEMS_F32, in.at(i)), sums[i]) << mode << " " << i;
     }
 }

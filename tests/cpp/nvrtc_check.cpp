@@ -121,8 +121,9 @@ int main(int argc, char** argv) {
     for (int i = 0; i < gems::op_count(); i++) {
       const gems_op_info* op = gems::op_at(i);
       const bool wanted =
-          options.names.empty() || std::any_of(options.names.begin(), options.names.end(),
-                                               [&](const std::string& n) { return n == op->name || n == gems::family_name(gems::op_family(op)); });
+          options.names.empty() || std::any_of(options.names.begin(), options.names.end(), [&](const std::string& n) {
+            return n == op->name || n == gems::family_name(gems::op_family(op));
+          });
       if (wanted) jobs.push_back({op, arch});
     }
   Totals totals;

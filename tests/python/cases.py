@@ -98,7 +98,10 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("linspace*", "*[.0-9] 1", "*", "*", "one number"),
     ("linspace", "*", "*int*", "*", "truncated in float"),
     ("linspace", "*", "bool", "*", "no range of bool"),
-    *[(op, "*", "bool", "*", "no range of bool") for op in ("range", "range.step", "arange", "arange.start", "arange.start_step")],
+    *[
+        (op, "*", "bool", "*", "no range of bool")
+        for op in ("range", "range.step", "arange", "arange.start", "arange.start_step")
+    ],
     ("range", "*", "*float16", "*", "torch counts in float"),
     ("range.step", "*", "*float16", "*", "torch counts in float"),
     ("repeat", "() * []", "*", "*", "one element"),
@@ -319,7 +322,9 @@ class Case:
             return "the declaration computes in other types"
         if self._far(sample, dtype):
             return "a number that the dtype can't hold: torch wraps it or raises"
-        if device == "cuda" and "Scalar" not in self.key and self._no_gpu_sort(sample):  # those natively call operators that are ours
+        if (
+            device == "cuda" and "Scalar" not in self.key and self._no_gpu_sort(sample)
+        ):  # those natively call operators that are ours
             return "no kernel for GPUs yet"
         return _listed(EXPECTED_NATIVE, at)
 
@@ -394,7 +399,9 @@ class Case:
             # A 0-d tensor of another dtype is rounded to the common one first, which the reference in double doesn't do.
             rounded = " 0-d " in sample.name and g.dtype in (torch.float16, torch.bfloat16)
             # Atomic sums on a GPU, ours and native, come in any order: in 16 bits each run rounds otherwise.
-            atomic = g.device.type == "cuda" and g.element_size() == 2 and self.op in ("index_add", "scatter_add", "scatter_reduce")
+            atomic = (
+                g.device.type == "cuda" and g.element_size() == 2 and self.op in ("index_add", "scatter_add", "scatter_reduce")
+            )
             _assert_near(g, w, w if rounded else reference[i], self._tolerance(g.dtype, sample), 2.0 if atomic else 1.0)
 
     def _tolerance(self, dtype, sample):

@@ -570,8 +570,15 @@ def index(case, v: Values) -> Iterator[Sample]:
 
 def _unique(v, n, shape, layout="contiguous", dtype=torch.int64):
     """Different indices along each dimension 0: what writes to equal ones has no order on a GPU."""
-    rows = torch.stack([torch.randperm(n, generator=v.generator)[: shape[0]] for _ in range(max(torch.Size(shape[1:]).numel(), 1))], 1)
-    return place(LAYOUTS[layout](lambda s: (rows.reshape(shape) if s == tuple(shape) else rows.reshape(shape).t()).to(dtype), tuple(shape)), v.device)
+    rows = torch.stack(
+        [torch.randperm(n, generator=v.generator)[: shape[0]] for _ in range(max(torch.Size(shape[1:]).numel(), 1))], 1
+    )
+    return place(
+        LAYOUTS[layout](
+            lambda s: (rows.reshape(shape) if s == tuple(shape) else rows.reshape(shape).t()).to(dtype), tuple(shape)
+        ),
+        v.device,
+    )
 
 
 def advanced(case, v: Values) -> Iterator[Sample]:
@@ -636,8 +643,16 @@ def scattered(case, v: Values) -> Iterator[Sample]:
     if "include_self" in names:
         options = [[*o, s] for o in options for s in (True, False)]
     combines = "reduce" in names or "add" in case.base
-    for option, layout, other in itertools.product(options, ("contiguous", "transposed", "sliced"), ("contiguous", "transposed", "sliced")):
-        for dim, shape, extent in ((0, (7, 9), (5, 9)), (1, (6, 40), (6, 30)), (-1, (3, 2000), (2, 1500)), (0, (3000,), (2500,)), (0, (300, 700), (200, 700))):
+    for option, layout, other in itertools.product(
+        options, ("contiguous", "transposed", "sliced"), ("contiguous", "transposed", "sliced")
+    ):
+        for dim, shape, extent in (
+            (0, (7, 9), (5, 9)),
+            (1, (6, 40), (6, 30)),
+            (-1, (3, 2000), (2, 1500)),
+            (0, (3000,), (2500,)),
+            (0, (300, 700), (200, 700)),
+        ):
             if shape[0] > 7 and (layout, other) != ("contiguous", "contiguous"):
                 continue
             n = shape[dim]
@@ -668,7 +683,9 @@ def indexed(case, v: Values) -> Iterator[Sample]:
             yield Sample(f"{layout} {shape}", [v((7, 9)), _indices(v, 63, shape, layout if shape != (0,) else "contiguous") - 7])
         return
     for layout, source, (dim, shape, count) in itertools.product(
-        layouts, layouts, ((0, (7, 9), 5), (1, (6, 40), 30), (-1, (3, 5, 2000), 7), (0, (900,), 800), (0, (900, 260), 800), (1, (5, 700, 3), 650))
+        layouts,
+        layouts,
+        ((0, (7, 9), 5), (1, (6, 40), 30), (-1, (3, 5, 2000), 7), (0, (900,), 800), (0, (900, 260), 800), (1, (5, 700, 3), 650)),
     ):
         index = _unique(v, shape[dim], (count,))
         extent = list(shape)
@@ -676,7 +693,10 @@ def indexed(case, v: Values) -> Iterator[Sample]:
         args = [v(shape, layout), dim, index]
         if base == "index_fill":
             tensor = "Tensor" in str(case.arguments[3].type)
-            yield Sample(f"{layout}/{source} dim={dim} {shape}", [*args[:2], index - shape[dim], torch.tensor(2, dtype=v.dtype) if tensor else 2])
+            yield Sample(
+                f"{layout}/{source} dim={dim} {shape}",
+                [*args[:2], index - shape[dim], torch.tensor(2, dtype=v.dtype) if tensor else 2],
+            )
             continue
         args.append(v(extent, source))
         if base == "index_reduce":
@@ -687,13 +707,23 @@ def indexed(case, v: Values) -> Iterator[Sample]:
     if base == "index_add":  # equal ones
         for dtype in (torch.int64, torch.int32):
             yield Sample(f"repeated {dtype}", [v((7, 300)), 0, _indices(v, 7, (12,), dtype=dtype), v((12, 300))])
-            yield Sample(f"repeated narrow {dtype}", [v((70, 3)), 0, _indices(v, 70, (5000,), dtype=dtype), v((5000, 3)) / 100 if v.dtype.is_floating_point else v((5000, 3))])
+            yield Sample(
+                f"repeated narrow {dtype}",
+                [
+                    v((70, 3)),
+                    0,
+                    _indices(v, 70, (5000,), dtype=dtype),
+                    v((5000, 3)) / 100 if v.dtype.is_floating_point else v((5000, 3)),
+                ],
+            )
 
 
 def compacted(case, v: Values) -> Iterator[Sample]:
     """nonzero, masked_select, masked_scatter"""
     layouts = ("contiguous", "transposed", "sliced", "offset")
-    for layout, shape in itertools.product(layouts, ((7, 9), (4096,), (3, 5000), (130, 33, 3), (2, 1, 70000), (1,), (64, 64), (0, 4), ())):
+    for layout, shape in itertools.product(
+        layouts, ((7, 9), (4096,), (3, 5000), (130, 33, 3), (2, 1, 70000), (1,), (64, 64), (0, 4), ())
+    ):
         for share in (0.0, 0.1, 0.5, 1.0):
             mask = place(LAYOUTS[layout](lambda s: torch.rand(s, generator=v.generator) < share, shape), v.device)
             name = f"{shape} {layout} {share}"
@@ -704,7 +734,14 @@ def compacted(case, v: Values) -> Iterator[Sample]:
             elif case.root == "masked_select":
                 yield Sample(name, [v(shape, "contiguous" if layout == "offset" else layout), mask])
             else:
-                yield Sample(name, [v(shape), mask, v((max(torch.Size(shape).numel(), 1) + 3,), "sliced" if layout == "sliced" else "contiguous")])
+                yield Sample(
+                    name,
+                    [
+                        v(shape),
+                        mask,
+                        v((max(torch.Size(shape).numel(), 1) + 3,), "sliced" if layout == "sliced" else "contiguous"),
+                    ],
+                )
     if v.dtype.is_floating_point and case.root == "nonzero":
         x = torch.tensor([0.0, -0.0, float("nan"), float("inf"), torch.finfo(v.dtype).tiny, -torch.finfo(v.dtype).tiny] * 20)
         yield Sample("special", [place(x.to(v.dtype), v.device)], special=True)
@@ -753,7 +790,8 @@ def padded(case, v: Values) -> Iterator[Sample]:
 
 def unfolded(case, v: Values) -> Iterator[Sample]:
     for layout, (shape, dim, size, step) in itertools.product(
-        ("contiguous", "transposed"), (((7, 9), 0, 3, 1), ((7, 9), 1, 2, 2), ((7, 33), -1, 3, 5), ((3, 50, 4), 1, 9, 4), ((300,), 0, 7, 3))
+        ("contiguous", "transposed"),
+        (((7, 9), 0, 3, 1), ((7, 9), 1, 2, 2), ((7, 33), -1, 3, 5), ((3, 50, 4), 1, 9, 4), ((300,), 0, 7, 3)),
     ):
         grad = list(shape)
         grad[dim] = (shape[dim] - size) // step + 1
@@ -785,13 +823,17 @@ def arange(case, v: Values) -> Iterator[Sample]:
             yield Sample(f"0..{end} by 3", [0, end, 3], dict(options))
             if v.dtype != torch.uint8 and v.dtype != torch.bool:
                 yield Sample(f"{end}..-1 by -2", [end, -1, -2], dict(options))
-            if v.dtype.is_floating_point and (case.root != "range" or v.dtype.itemsize > 2):  # torch counts 16-bit ranges in float
+            if v.dtype.is_floating_point and (
+                case.root != "range" or v.dtype.itemsize > 2
+            ):  # torch counts 16-bit ranges in float
                 yield Sample(f"0..{end} by 0.1", [0, end / 10, 0.1], dict(options))
 
 
 def linspace(case, v: Values) -> Iterator[Sample]:
     for start, end, steps in ((0, 1, 7), (-3, 2.5, 1000), (5, -5, 2), (1, 1, 4), (0, 10, 1), (0, 10, 0), (-1, 1, 70001)):
-        yield Sample(f"{start}..{end} {steps}", [start, end, steps], {} if case.out_names else {"dtype": v.dtype, "device": v.device})
+        yield Sample(
+            f"{start}..{end} {steps}", [start, end, steps], {} if case.out_names else {"dtype": v.dtype, "device": v.device}
+        )
 
 
 def eye(case, v: Values) -> Iterator[Sample]:
@@ -808,7 +850,9 @@ def repeated(case, v: Values) -> Iterator[Sample]:
 
 def likes(case, v: Values) -> Iterator[Sample]:
     value = [1 if v.dtype == torch.bool else 3] if "full" in case.base else []
-    for shape, layout in itertools.product(((4, 33), (), (0, 3), (3, 5, 7)), ("contiguous", "transposed", "sliced", "expanded", "permuted")):
+    for shape, layout in itertools.product(
+        ((4, 33), (), (0, 3), (3, 5, 7)), ("contiguous", "transposed", "sliced", "expanded", "permuted")
+    ):
         x = v(shape, layout)
         size = [[5, 3]] if case.base.startswith("new") else []
         yield Sample(f"{shape} {layout}", [x, *size, *value])
@@ -824,7 +868,11 @@ def blocks(case, v: Values) -> Iterator[Sample]:
         x = v(shape, layout)
         if case.base == "repeat":
             for more in ([], [2], [3, 1], [1, 4]):
-                times = [2] * len(more) + [1, 3, 2][: len(shape)] if len(more) < 2 else more[: max(len(shape), 0)] + [1] * max(len(shape) - 2, 0)
+                times = (
+                    [2] * len(more) + [1, 3, 2][: len(shape)]
+                    if len(more) < 2
+                    else more[: max(len(shape), 0)] + [1] * max(len(shape) - 2, 0)
+                )
                 yield Sample(f"{shape} {layout} {times}", [x, times])
         elif shape:
             for pad in ([1, 2], [0, 0, 3, 1], [0, 3], [2, 2, 2, 2]):

@@ -36,7 +36,7 @@ template <class T> GEMS_FN uint64_t word_of(const T* x, T kept) {
 
 template <class T, bool Float> void mark(const void* x_, uint64_t* words, size_t n) {
   const T* x = (const T*)x_;
-  const T kept = Float ? (T)((T)~(T)0 >> 1) : (T)~(T)0;
+  const T kept = Float ? (T)((T) ~(T)0 >> 1) : (T) ~(T)0;
   for (; n >= 64; n -= 64, x += 64) *words++ = word_of(x, kept);
   if (!n) return;
   T rest[64] = {};
@@ -50,7 +50,8 @@ size_t positions(const uint64_t* words, size_t count, int32_t* out) {
     uint64_t w = words[k];
 #if defined(__AVX512F__)
     if (!w) continue;
-    __m512i at = _mm512_add_epi32(_mm512_set1_epi32((int)(64 * k)), _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+    __m512i at = _mm512_add_epi32(_mm512_set1_epi32((int)(64 * k)),
+                                  _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
     for (int i = 0; i < 4; i++, w >>= 16, at = _mm512_add_epi32(at, _mm512_set1_epi32(16))) {
       _mm512_storeu_si512(out, _mm512_maskz_compress_epi32((__mmask16)w, at));
       out += __builtin_popcount((unsigned)(w & 0xffff));

@@ -101,18 +101,20 @@ template <class T, class C> void row(void* dst, const void* src, ptrdiff_t step,
 
 // The steps of most calls are constants of their own loop.
 template <class F> GEMS_FN int along(const gems_index_run& r, size_t n, F f) {
-  const auto loop = [&](ptrdiff_t index_step, ptrdiff_t step, ptrdiff_t table_step, ptrdiff_t walked_step, int64_t wrap) GEMS_LAMBDA_INLINE {
-    const int64_t* index = r.index;
-    const uint64_t limit = (uint64_t)r.limit;
-    for (size_t i = 0; i < n; i++) {
-      int64_t v = index[(ptrdiff_t)i * index_step];
-      v += v >> 63 & wrap;
-      if ((uint64_t)v >= limit) return 0;
-      f((ptrdiff_t)i * walked_step, v * step + (ptrdiff_t)i * table_step);
-    }
-    return 1;
-  };
-  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 0) return r.step == 1 && !r.wrap ? loop(1, 1, 0, 1, 0) : loop(1, r.step, 0, 1, r.wrap);
+  const auto loop = [&](ptrdiff_t index_step, ptrdiff_t step, ptrdiff_t table_step, ptrdiff_t walked_step, int64_t wrap)
+                        GEMS_LAMBDA_INLINE {
+                          const int64_t* index = r.index;
+                          const uint64_t limit = (uint64_t)r.limit;
+                          for (size_t i = 0; i < n; i++) {
+                            int64_t v = index[(ptrdiff_t)i * index_step];
+                            v += v >> 63 & wrap;
+                            if ((uint64_t)v >= limit) return 0;
+                            f((ptrdiff_t)i * walked_step, v * step + (ptrdiff_t)i * table_step);
+                          }
+                          return 1;
+                        };
+  if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 0)
+    return r.step == 1 && !r.wrap ? loop(1, 1, 0, 1, 0) : loop(1, r.step, 0, 1, r.wrap);
   if (r.index_step == 1 && r.walked_step == 1 && r.table_step == 1) return loop(1, r.step, 1, 1, r.wrap);
   return loop(r.index_step, r.step, r.table_step, r.walked_step, r.wrap);
 }

@@ -65,9 +65,7 @@ def run(args) -> int:
             return _packs(entries, output, dtype, args)
         flag_gems.enable()
         with Progress("pre-tuning", len(entries), lines=False) as progress:
-            results = pretune.pretune(
-                entries, output, device, dtype, args.budget, progress.say, progress.at, args.exhaustive
-            )
+            results = pretune.pretune(entries, output, device, dtype, args.budget, progress.say, progress.at, args.exhaustive)
     except KeyboardInterrupt:
         print(f"flag-gems: interrupted; {output} keeps what is done, the same command goes on from there", file=sys.stderr)
         return 130
