@@ -32,27 +32,69 @@ def graph_cases():
         "embedding": (lambda: (rand(R, C), index(R, 8, N // 8)), lambda x, i: F.embedding(i, x), rows),
         "embedding int32": (lambda: (rand(R, C), index(R, N).int()), lambda x, i: F.embedding(i, x), rows),
         "x[i]": (lambda: (rand(R, C), index(R, N)), lambda x, i: x[i], rows),
-        "x[i, j] rows of 128": (lambda: (rand(1024, 1024, 128), index(1024, 1 << 19), index(1024, 1 << 19)), lambda x, i, j: x[i, j], (4 * 128 + 16) << 19),
-        "gather dim 1": (lambda: (rand(8192, 8192), index(8192, 8192, 8192)), lambda x, i: x.gather(1, i), 2 * matrix + 8 * 8192 * 8192),
-        "gather dim 0": (lambda: (rand(8192, 8192), index(8192, 8192, 8192)), lambda x, i: x.gather(0, i), 2 * matrix + 8 * 8192 * 8192),
+        "x[i, j] rows of 128": (
+            lambda: (rand(1024, 1024, 128), index(1024, 1 << 19), index(1024, 1 << 19)),
+            lambda x, i, j: x[i, j],
+            (4 * 128 + 16) << 19,
+        ),
+        "gather dim 1": (
+            lambda: (rand(8192, 8192), index(8192, 8192, 8192)),
+            lambda x, i: x.gather(1, i),
+            2 * matrix + 8 * 8192 * 8192,
+        ),
+        "gather dim 0": (
+            lambda: (rand(8192, 8192), index(8192, 8192, 8192)),
+            lambda x, i: x.gather(0, i),
+            2 * matrix + 8 * 8192 * 8192,
+        ),
         "take": (lambda: (rand(8192, 8192), index(8192 * 8192, 1 << 24)), lambda x, i: x.take(i), 12 << 24),
-        "index_copy rows": (lambda: (rand(N, C), torch.randperm(N, device="cuda"), rand(N, C)), lambda x, i, s: x.index_copy_(0, i, s), rows),
-        "x[i] = v": (lambda: (rand(N, C), torch.randperm(N, device="cuda"), rand(N, C)), lambda x, i, s: x.index_put_((i,), s), rows),
-        "index_fill rows": (lambda: (rand(N, C), torch.randperm(N, device="cuda")), lambda x, i: x.index_fill_(0, i, 1.0), rows // 2),
+        "index_copy rows": (
+            lambda: (rand(N, C), torch.randperm(N, device="cuda"), rand(N, C)),
+            lambda x, i, s: x.index_copy_(0, i, s),
+            rows,
+        ),
+        "x[i] = v": (
+            lambda: (rand(N, C), torch.randperm(N, device="cuda"), rand(N, C)),
+            lambda x, i, s: x.index_put_((i,), s),
+            rows,
+        ),
+        "index_fill rows": (
+            lambda: (rand(N, C), torch.randperm(N, device="cuda")),
+            lambda x, i: x.index_fill_(0, i, 1.0),
+            rows // 2,
+        ),
         "index_add rows": (lambda: (rand(N, C), index(N, N), rand(N, C)), lambda x, i, s: x.index_add(0, i, s), 10 * N * C),
-        "scatter_add dim 1": (lambda: (rand(4096, 8192), index(8192, 4096, 8192), rand(4096, 8192)), lambda x, i, s: x.scatter_add(1, i, s), 18 * 4096 * 8192),
-        "scatter_add float": (lambda: (torch.zeros(4096, 8192, device="cuda"), index(8192, 4096, 8192), torch.randn(4096, 8192, device="cuda")),
-                              lambda x, i, s: x.scatter_add(1, i, s), 28 * 4096 * 8192),
-        "scatter_reduce amax": (lambda: (rand(4096, 8192), index(8192, 4096, 8192), rand(4096, 8192)), lambda x, i, s: x.scatter_reduce(1, i, s, "amax"), 18 * 4096 * 8192),
+        "scatter_add dim 1": (
+            lambda: (rand(4096, 8192), index(8192, 4096, 8192), rand(4096, 8192)),
+            lambda x, i, s: x.scatter_add(1, i, s),
+            18 * 4096 * 8192,
+        ),
+        "scatter_add float": (
+            lambda: (torch.zeros(4096, 8192, device="cuda"), index(8192, 4096, 8192), torch.randn(4096, 8192, device="cuda")),
+            lambda x, i, s: x.scatter_add(1, i, s),
+            28 * 4096 * 8192,
+        ),
+        "scatter_reduce amax": (
+            lambda: (rand(4096, 8192), index(8192, 4096, 8192), rand(4096, 8192)),
+            lambda x, i, s: x.scatter_reduce(1, i, s, "amax"),
+            18 * 4096 * 8192,
+        ),
         "flip 0": (lambda: (rand(8192, 8192),), lambda x: x.flip(0), 2 * matrix),
         "flip 1": (lambda: (rand(8192, 8192),), lambda x: x.flip(1), 2 * matrix),
         "roll 1": (lambda: (rand(8192, 8192),), lambda x: x.roll(5, 1), 2 * matrix),
-        "reflection_pad2d": (lambda: (rand(16, 2048, 2048),), lambda x: F.pad(x, (3, 3, 3, 3), mode="reflect"), 4 * 16 * 2048 * 2048),
-        "reflection_pad2d_backward": (lambda: (rand(16, 2054, 2054), rand(16, 2048, 2048)),
-                                      lambda g, x: torch.ops.aten.reflection_pad2d_backward(g, x, [3, 3, 3, 3]), 4 * 16 * 2048 * 2048),
+        "reflection_pad2d": (
+            lambda: (rand(16, 2048, 2048),),
+            lambda x: F.pad(x, (3, 3, 3, 3), mode="reflect"),
+            4 * 16 * 2048 * 2048,
+        ),
+        "reflection_pad2d_backward": (
+            lambda: (rand(16, 2054, 2054), rand(16, 2048, 2048)),
+            lambda g, x: torch.ops.aten.reflection_pad2d_backward(g, x, [3, 3, 3, 3]),
+            4 * 16 * 2048 * 2048,
+        ),
         "repeat": (lambda: (rand(2048, 2048),), lambda x: x.repeat(4, 4), 2 * 17 * 2048 * 2048),
         "x.t().contiguous()": (lambda: (rand(8192, 8192),), lambda x: x.t().contiguous(), 2 * matrix),
-    }  # fmt: skip
+    }
 
 
 def waiting_cases():
@@ -135,8 +177,18 @@ def main() -> int:
                     times["gems"].append(timed(fn, 3))
             native, gems = median(times["native"]), median(times["gems"])
             out["cases"][name] = {"native_us": native * 1e6, "gems_us": gems * 1e6, "equal": same, "ours": own}
-            rows.append([name, round(native * 1e6, 1), round(gems * 1e6, 1), round(native / gems, 3), round(nbytes / gems / 1e9), round(nbytes / gems / 1e9 / rate, 3),
-                         "yes" if own else "NO", 0 if same else "DIFFERS"])  # fmt: skip
+            rows.append(
+                [
+                    name,
+                    round(native * 1e6, 1),
+                    round(gems * 1e6, 1),
+                    round(native / gems, 3),
+                    round(nbytes / gems / 1e9),
+                    round(nbytes / gems / 1e9 / rate, 3),
+                    "yes" if own else "NO",
+                    0 if same else "DIFFERS",
+                ]
+            )
     show(["bf16", "native us", "ours us", "speed-up", "ours GB/s", f"of copy (>= {GOAL})", "ran on ours", "max diff"], rows)
     write_json(args.out, out)
     return 0

@@ -725,7 +725,7 @@ def compacted(case, v: Values) -> Iterator[Sample]:
         layouts, ((7, 9), (4096,), (3, 5000), (130, 33, 3), (2, 1, 70000), (1,), (64, 64), (0, 4), ())
     ):
         for share in (0.0, 0.1, 0.5, 1.0):
-            mask = place(LAYOUTS[layout](lambda s: torch.rand(s, generator=v.generator) < share, shape), v.device)
+            mask = place(LAYOUTS[layout](lambda s, share=share: torch.rand(s, generator=v.generator) < share, shape), v.device)
             name = f"{shape} {layout} {share}"
             if case.root == "nonzero":
                 x = v(shape, layout)

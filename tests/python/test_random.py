@@ -65,7 +65,7 @@ def compare(gems, device, tolerance, run, served=True) -> None:
 @pytest.mark.parametrize("n", SIZES)
 def test_native_stream(gems, device, name, call, dtypes, tolerance, n):
     for dtype in dtypes if n < 10_000 else dtypes[:2]:
-        compare(gems, device, tolerance, lambda g: call(torch.empty(n, dtype=dtype, device=device), g))
+        compare(gems, device, tolerance, lambda g, dtype=dtype: call(torch.empty(n, dtype=dtype, device=device), g))
 
 
 @pytest.mark.parametrize("name, call, dtypes, tolerance", FACTORIES, ids=[c[0] for c in FACTORIES])
@@ -80,7 +80,13 @@ def test_factories(gems, device, name, call, dtypes, tolerance):
         return
     for dtype in dtypes:
         for n in (0, 5, 1000, 100_000):
-            compare(gems, device, tolerance, lambda g: call(n, generator=g, dtype=dtype, device=device), served=n > 0)
+            compare(
+                gems,
+                device,
+                tolerance,
+                lambda g, n=n, dtype=dtype: call(n, generator=g, dtype=dtype, device=device),
+                served=n > 0,
+            )
 
 
 def test_default_generator(gems, device):

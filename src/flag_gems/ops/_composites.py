@@ -1,7 +1,7 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
-name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs. docs/coverage-index-shape.md
-says for every operator of these kinds which it is.
+name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
+docs/coverage-index-shape.md says for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
@@ -18,12 +18,35 @@ COMPOSITES: dict[str, tuple[str, str]] = {
     **{
         name: (name, COPY)
         for name in (
-            "alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy", "lift_fresh_copy", "permute_copy", "select_copy",
-            "slice_copy", "split_with_sizes_copy", "squeeze_copy", "t_copy", "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy",
-            "view_copy", "_conj_copy", "copy", "contiguous", "narrow_copy", "resolve_conj", "resolve_neg",
+            "alias_copy",
+            "as_strided_copy",
+            "detach_copy",
+            "diagonal_copy",
+            "expand_copy",
+            "lift_fresh_copy",
+            "permute_copy",
+            "select_copy",
+            "slice_copy",
+            "split_with_sizes_copy",
+            "squeeze_copy",
+            "t_copy",
+            "transpose_copy",
+            "unbind_copy",
+            "unfold_copy",
+            "unsqueeze_copy",
+            "view_copy",
+            "_conj_copy",
+            "copy",
+            "contiguous",
+            "narrow_copy",
+            "resolve_conj",
+            "resolve_neg",
         )
     },
-    **{f"{name}_out": (f"{name}.out", COPY) for name in ("alias_copy", "as_strided_copy", "t_copy", "_conj_copy", "lift_fresh_copy")},
+    **{
+        f"{name}_out": (f"{name}.out", COPY)
+        for name in ("alias_copy", "as_strided_copy", "t_copy", "_conj_copy", "lift_fresh_copy")
+    },
     # a copy with a part replaced
     **{name: (name, SCATTER) for name in ("as_strided_scatter", "diagonal_scatter", "select_scatter", "slice_scatter")},
     # gradients
@@ -59,12 +82,36 @@ COMPOSITES: dict[str, tuple[str, str]] = {
     **{
         name: (name, "")
         for name in (
-            "alias", "broadcast_tensors", "broadcast_to", "chunk", "expand", "expand_as", "flatten", "narrow", "tensor_split", "transpose",
-            "unbind", "unflatten", "unfold", "unsqueeze", "unsqueeze_", "unsafe_chunk", "view_as_complex", "_reshape_alias", "_unsafe_view",
-            "lift", "lift_fresh", "resize_", "resize_as_", "resize", "resize_as", "empty_permuted", "is_nonzero",
+            "alias",
+            "broadcast_tensors",
+            "broadcast_to",
+            "chunk",
+            "expand",
+            "expand_as",
+            "flatten",
+            "narrow",
+            "tensor_split",
+            "transpose",
+            "unbind",
+            "unflatten",
+            "unfold",
+            "unsqueeze",
+            "unsqueeze_",
+            "unsafe_chunk",
+            "view_as_complex",
+            "_reshape_alias",
+            "_unsafe_view",
+            "lift",
+            "lift_fresh",
+            "resize_",
+            "resize_as_",
+            "resize",
+            "resize_as",
+            "empty_permuted",
+            "is_nonzero",
         )
     },
-}  # fmt: skip
+}
 
 
 def overload_of(name: str):
