@@ -196,9 +196,8 @@ def report(calls: list[cost_model.Call], folds: int, heuristic: dict) -> dict:
     counts = lambda s: [s["family"], s["calls"], round(s["candidates"], 1), f"{100 * s['share']:.0f} %"]
     show(heads, [[*counts(s), *(percent(s[r]) for r in ratios)] for s in table])
     print("share: of candidates measured; others: time above the fastest candidate's, geometric mean and worst, when the model")
-    print(
-        "picks what is measured (loss), for the library without tuning, the native kernel, and the model's choice without a measurement"
-    )
+    print("picks what is measured (loss), for the library without tuning, the native kernel,")
+    print("and the model's choice without a measurement")
     estimates = {"trees": table[-1]["loss"]}
     for name in ("near", "both"):
         estimates[name] = summary(held_out(calls, folds, estimate=name))[-1]["loss"]
