@@ -81,7 +81,7 @@ bool handle_arange(Row& r, torch::jit::Stack& st) {
   }
   const int dtype = o.dtype;
   if (dtype == GEMS_BOOL || (last && dtype_is_float(dtype) && dtype_size(dtype) == 2))
-    return false;  // torch counts those in float
+    return false;                                                           // torch counts those in float
   if (last && (r.nouts ? out.device() : o.device).is_cuda()) return false;  // on a GPU torch counts all of them in float
   double b[3];
   for (int k = 0; k < 3; k++) {
