@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "backends/cuda/internal.h"
-#include "backends/cuda/nvrtc.h"
 
 namespace gems::cuda {
 namespace {

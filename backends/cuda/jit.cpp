@@ -9,7 +9,6 @@
 #include <algorithm>
 
 #include "backends/cuda/internal.h"
-#include "backends/cuda/nvrtc.h"
 
 namespace gems::cuda {
 namespace {
@@ -379,7 +378,14 @@ void scratch_free(void* handle) {
   if (handle) host().scratch_free(handle);
 }
 
-std::vector<std::string> compile_options(const std::string& arch) { return {"-arch=" + arch, "-std=c++20", "-default-device"}; }
+// --minimal, from NVRTC 12.4 on (12.3 refuses it): no textures, no device runtime. The same code, and 64.5 instead of 70.0 ms of processor time
+// for a pointwise kernel (14 of them, NVRTC 13.5, the CPU machine).
+std::vector<std::string> compile_options(const char* compiler, const std::string& arch) {
+  std::vector<std::string> r{"-arch=" + arch, "-std=c++20", "-default-device"};
+  int major = 0, minor = 0;
+  if (sscanf(compiler, "%d.%d", &major, &minor) == 2 && major * 100 + minor >= 1204) r.push_back("--minimal");
+  return r;
+}
 
 std::string device_environment(int index) {
   if (index < 0 || index >= kMaxDevices) return "";
