@@ -388,8 +388,9 @@ std::vector<std::string> compile_options(const char* compiler, const std::string
 }
 
 std::string device_environment(int index) {
-  if (index < 0 || index >= kMaxDevices) return "";
-  const DeviceState* s = g_devices[index].load(std::memory_order_acquire);
+  const bool planned = index == kCheckDevice && thread_state().check;  // what this thread makes a pack for
+  if (!planned && (index < 0 || index >= kMaxDevices)) return "";
+  const DeviceState* s = planned ? nullptr : g_devices[index].load(std::memory_order_acquire);
   if (!s && !(s = attach(index))) return "";
   const char* compiler = nvrtc_version(nullptr);
   return s->name + ", sm_" + std::to_string(s->cc_major) + std::to_string(s->cc_minor) + ", " + std::to_string(s->sm_count) +
