@@ -172,7 +172,8 @@ struct Unit;
 Compiled compile_into_cache(const Unit& u, const std::string& arch, bool* cached);
 // Fills k from cache, packs or compiler; the reason on failure. *missing: it failed only because `compile` is off.
 std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k, bool compile, bool* missing);
-const char* pack_maker(int i);  // what packs were made by; nullptr beyond the last
+std::string pack_compiler(const DeviceState& s);  // the version of the NVRTC that made a pack for it; "": there is none
+const char* pack_maker(int i);                    // what packs were made by; nullptr beyond the last
 
 // unit.cpp
 std::string unit_text(const KernelSource& src);

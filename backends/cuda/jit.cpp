@@ -392,9 +392,11 @@ std::string device_environment(int index) {
   if (!planned && (index < 0 || index >= kMaxDevices)) return "";
   const DeviceState* s = planned ? nullptr : g_devices[index].load(std::memory_order_acquire);
   if (!s && !(s = attach(index))) return "";
-  const char* compiler = nvrtc_version(nullptr);
+  // Without NVRTC what runs was made by the packs' one: times measured with it hold here.
+  const char* version = nvrtc_version(nullptr);
+  const std::string compiler = version ? version : pack_compiler(*s);
   return s->name + ", sm_" + std::to_string(s->cc_major) + std::to_string(s->cc_minor) + ", " + std::to_string(s->sm_count) +
-         " SM\n" + driver_version() + "\nNVRTC " + (compiler ? compiler : "missing");
+         " SM\n" + driver_version() + "\nNVRTC " + (compiler.empty() ? "missing" : compiler);
 }
 
 std::string device_description() {

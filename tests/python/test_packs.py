@@ -55,7 +55,7 @@ with packs.phantoms(0), flag_gems.use_gems():
                 why.append(native().last_fallback())
         own.append(native().call_count() - before)
         jit.wait(60)
-print(json.dumps({"own": own, "why": why, "stats": cache.stats(), "guesses": new}))
+print(json.dumps({"own": own, "why": why, "stats": cache.stats(), "guesses": new, "env": native().environment(1, 0)}))
 """
 
 
@@ -170,7 +170,9 @@ def test_the_cost_model_decides_where_nothing_was_measured(made, driver, tmp_pat
 
 def test_without_a_compiler_packs_serve(made, driver, tmp_path):
     none = {"GEMS_NVRTC_DIRS": str(tmp_path)}
+    here = run(tmp_path, driver, made[0] / "pack")["env"]
     r = run(tmp_path, driver, made[0] / "pack", **none)
+    assert "NVRTC missing" not in here and r["env"] == here  # records of the machine that made the pack hold
     assert r["own"] == [7, 7, 7] and r["stats"]["compiles"] == 0, r
     r = run(tmp_path, driver, tmp_path, **none)
     assert r["own"] == [0, 0, 0] and "libnvrtc can't be opened" in r["err"], r
