@@ -190,6 +190,15 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     Handler handler;
   };
   static const Special specials[] = {
+      {"log_sigmoid_forward", handle_pointwise_pair},
+      {"_prelu_kernel_backward", handle_pointwise_pair},
+      {"glu", handle_glu},
+      {"glu_backward", handle_glu_backward},
+      {"mse_loss", handle_loss},
+      {"smooth_l1_loss", handle_loss},
+      {"huber_loss", handle_loss},
+      {"soft_margin_loss", handle_loss},
+      {"binary_cross_entropy", handle_loss},
       {"_softmax", handle_softmax},
       {"_log_softmax", handle_softmax},
       {"_softmax_backward_data", handle_softmax_backward},

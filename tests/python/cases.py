@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 import samples
+import samples_pointwise
 import samples_sort
 import torch
 from samples import FLOATS, Sample
@@ -38,6 +39,8 @@ EXACT = {
     "abs", "add", "sub", "rsub", "mul", "div", "neg", "ceil", "floor", "round", "trunc", "sign", "relu", "maximum", "minimum", "fmax",
     "fmin", "clamp", "clamp_min", "clamp_max", "where", "masked_fill", "threshold", "threshold_backward", "isnan", "isinf", "eq", "ne", "lt",
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
+    "sgn", "signbit", "isposinf", "isneginf", "copysign", "nextafter", "heaviside", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm",
+    "nan_to_num", "hardshrink", "hardshrink_backward", "softshrink_backward", "hardtanh_backward", "prelu", "leaky_relu_backward", "add_relu",
     "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
     "sort", "topk", "kthvalue", "median", "median_dim", "nanmedian", "nanmedian_dim", "mode", "cummax", "cummin", "unique", "isin",
@@ -192,6 +195,8 @@ class Case:
     @staticmethod
     def _operand(i, a):
         kind = str(a.type)
+        if a.name.endswith("is_result"):
+            return Operand(a.name, False, i, a.kwarg_only, False)
         optional = kind.startswith("Optional")
         if "Tensor" in kind:
             return Operand(a.name, True, i, a.kwarg_only, optional)
@@ -212,6 +217,12 @@ class Case:
             return {"min": -1, "max": 2}[operand.name] if dtype != torch.uint8 else {"min": 1, "max": 2}[operand.name]
         if operand.name == "decimals":
             return 0
+        if operand.name in ("nan", "posinf", "neginf"):
+            return None
+        if operand.name in ("min_val", "max_val", "eps", "reduction"):
+            return {"min_val": -1, "max_val": 2, "eps": 0.1, "reduction": int("backward" in self.base)}[operand.name]
+        if operand.name.endswith("is_result"):
+            return False
         return 2
 
     def number_choices(self, name, dtype, device="cpu"):
@@ -232,6 +243,18 @@ class Case:
             return [0, 1, 2, 3, -1, 0.5, -0.5, 1.5, True, False, *([0.3] if real else [5, 13, 70, 2.0, -1.0]), *far]
         if name == "negative_slope":
             return [0.01, 0.0]
+        if name.endswith("is_result"):
+            return [True]
+        if name in ("eps", "nan", "posinf", "neginf"):
+            return {"eps": [None, 0.0, 0.3], "nan": [1.5], "posinf": [2.0], "neginf": [-2.5, 1e9]}[name]
+        if name == "lambd":
+            return [0, 0.5, 1.5]
+        if name in ("beta", "delta"):
+            return [0.5, 1.0]
+        if name in ("scale", "input_scale"):
+            return [0.5]
+        if name == "reduction":
+            return [0, 2] if "backward" in self.base else []
         if name == "weight":
             return [0.25, 0.75]
         if name == "decimals":
@@ -249,7 +272,8 @@ class Case:
     def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
         if self.family == "sort":
             return samples_sort.maker(self)(self, samples.Values(dtype, device))
-        maker = samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
+        maker = samples_pointwise.MAKERS.get(self.root)
+        maker = maker or samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
         return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
 
     # ---- running
@@ -361,6 +385,10 @@ class Case:
         if isinstance(sample.kwargs.get("dtype"), torch.dtype):
             dtype = sample.kwargs["dtype"]
         types = samples.compute_types(self.op)
+        if "=" in types and len({t.dtype for t in sample.args if isinstance(t, torch.Tensor)}) > 1:
+            return False
+        if "-" in types and dtype in (torch.float16, torch.bfloat16):
+            return False
         if self.family == "matmul":
             return dtype != torch.bool
         if dtype.is_floating_point or "rule::to_float" in text:
@@ -729,6 +757,7 @@ def _fused_rms_norm_backward(grad, x, shape, rstd, weight, mask):
 # What operators without a native kernel compute, by ATen operators.
 _REFERENCES = {
     "_fused_rms_norm_backward": _fused_rms_norm_backward,
+    "_masked_scale": lambda x, mask, scale: [x * mask * scale],
     "silu_and_mul": lambda x, y: [torch.nn.functional.silu(x) * y],
     "fused_add_rms_norm": _fused_add_rms_norm,
 }

@@ -39,7 +39,7 @@ def test_support(gems, device):
     """Every overload is served in float32 (or, for bits, int32), for its first sample: the table promises nothing else."""
     native = []
     for case in CASES:
-        dtype = torch.int32 if case.op.startswith("bitwise") or case.op == "bincount" else torch.float32
+        dtype = torch.int32 if case.op.startswith("bitwise") or case.op in ("bincount", "gcd", "lcm") else torch.float32
         if device == "cuda" and case.op in cases.NOT_ON_GPU:
             continue
         if dtype in cases.dtypes_of(case, device) and case.support(dtype, device) != "own":

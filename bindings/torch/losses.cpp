@@ -1,0 +1,103 @@
+// Operators that are a pointwise one or two with something around: losses with a reduction, two results, halves of a tensor.
+#include "bindings/torch/handlers.h"
+#include "bindings/torch/pointwise.h"
+#include "bindings/torch/tensors.h"
+
+namespace gems::torch_binding {
+
+bool handle_pointwise_pair(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  at::Tensor out[2];
+  for (int o = 0; o < 2; o++) {
+    gems_call call;
+    const at::Tensor* tensors[kMaxOperands] = {};
+    gems_tensor pars[kMaxPars];
+    if (!take_arguments(r, a, call, tensors, pars)) return false;
+    const at::Tensor* given = r.nouts ? &a[r.outs[o]].toTensor() : nullptr;
+    if (given) out[o] = *given;
+    // torch's log_sigmoid has its second result for the CPU only.
+    if (o && r.op->in == 1 && tensors[0] && tensors[0]->device().type() == c10::DeviceType::CUDA) {
+      if (!given) out[o] = allocate(c10::IntArrayRef{0}, static_cast<int>(tensors[0]->scalar_type()), tensors[0]->device());
+      continue;
+    }
+    if (o) call.op = r.second;
+    if (!run_pointwise(call, tensors, pars, given, false, out[o], r.generated)) return false;
+  }
+  st.erase(st.end() - r.nargs, st.end());
+  for (at::Tensor& t : out) st.emplace_back(std::move(t));
+  return true;
+}
+
+namespace {
+
+// The halves of a tensor along a dimension; false: torch's error.
+bool halves(const at::Tensor& t, int64_t dim, at::Tensor (&half)[2]) {
+  const int64_t nd = t.dim();
+  if (nd == 0 || dim < -nd || dim >= nd || t.numel() == 0) return false;
+  if (dim < 0) dim += nd;
+  if (t.size(dim) % 2) return false;
+  std::vector<int64_t> sizes(t.sizes().begin(), t.sizes().end());
+  sizes[dim] /= 2;
+  for (int k = 0; k < 2; k++) half[k] = t.as_strided(sizes, t.strides(), t.storage_offset() + k * sizes[dim] * t.stride(dim));
+  return true;
+}
+
+bool run_on(const gems_op_info* op, std::initializer_list<const at::Tensor*> in, const at::Tensor* given, at::Tensor& out) {
+  gems_call call;
+  call.op = op;
+  call.nout = 1;
+  call.nin = static_cast<int>(in.size());
+  call.npar = 0;
+  return run_pointwise(call, in.begin(), nullptr, given, false, out);
+}
+
+}  // namespace
+
+bool handle_glu(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  at::Tensor half[2], out;
+  if (!halves(a[0].toTensor(), a[1].toInt(), half)) return false;
+  const at::Tensor* given = r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
+  if (!run_on(r.op, {&half[0], &half[1]}, given, out)) return false;
+  finish(r, st, given ? at::Tensor(*given) : std::move(out));
+  return true;
+}
+
+bool handle_glu_backward(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor &grad = a[0].toTensor(), &self = a[1].toTensor();
+  const int dtype = static_cast<int>(self.scalar_type());
+  at::Tensor half[2], to[2], out, none;
+  if (!halves(self, a[2].toInt(), half) || grad.sizes() != half[0].sizes() || grad.scalar_type() != self.scalar_type())
+    return false;
+  if (!dtype_is_float(dtype) || grad.device() != self.device()) return false;
+  out = r.nouts ? a[r.outs[0]].toTensor() : allocate(self.sizes(), dtype, self.device());
+  if (out.sizes() != self.sizes() || out.scalar_type() != self.scalar_type() || out.device() != self.device()) return false;
+  if (!halves(out, a[2].toInt(), to)) return false;
+  if (!run_on(r.op, {&grad, &half[1]}, &to[0], none) || !run_on(r.second, {&grad, &half[0], &half[1]}, &to[1], none))
+    return false;
+  finish(r, st, std::move(out));
+  return true;
+}
+
+// As torch's kernels: the elements' losses in memory, then their mean or sum, both by our kernels.
+bool handle_loss(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor& self = a[0].toTensor();
+  const int64_t reduction = a[r.reduction].toInt();
+  // Probabilities outside of [0, 1] stop torch's CUDA kernel by an assertion.
+  if (r.op->in == 3 && self.device().type() == c10::DeviceType::CUDA) return false;
+  if (reduction == 0) return handle_pointwise(r, st);
+  gems_call call;
+  const at::Tensor* tensors[kMaxOperands] = {};
+  gems_tensor pars[kMaxPars];
+  at::Tensor each, out;
+  const at::Tensor* given = r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
+  if (reduction < 0 || reduction > 2 || !take_arguments(r, a, call, tensors, pars) || self.numel() == 0) return false;
+  if (!run_pointwise(call, tensors, pars, nullptr, false, each, r.generated)) return false;
+  if (!reduce_all(reduction == 1, each, given, out)) return false;
+  finish(r, st, std::move(out));
+  return true;
+}
+
+}  // namespace gems::torch_binding

@@ -1,0 +1,16 @@
+#include "kernels/lang/lang.h"
+struct binary_cross_entropy {
+  static constexpr gems::decl decl{.aten = "binary_cross_entropy binary_cross_entropy.out",
+                                   .in = 3,
+                                   .par = 1,
+                                   .types = "fd=",
+                                   .missing = "- - 1",
+                                   .samples = {0.01, 0.99},
+                                   .doc = "-weight * (target log(self) + (1 - target) log(1 - self)), logarithms from -100 on"};
+  template <class V> GEMS_FN V operator()(V x, V y, V weight, V) const {
+    V no = gems::maximum(gems::log1p(-x), V(-100)), yes = gems::maximum(gems::log(x), V(-100));
+    return ((y - V(1)) * no - y * yes) * weight;
+  }
+  template <class V> GEMS_FN bool invalid(V x, V, V, V) const { return !((x >= V(0)) & (x <= V(1))); }
+  static constexpr const char* error = "all elements of input should be between 0 and 1";
+};

@@ -1,0 +1,14 @@
+#include "kernels/lang/lang.h"
+struct elu_backward {
+  static constexpr gems::decl decl{.aten = "elu_backward elu_backward.grad_input=elu_backward_out",
+                                   .in = 2,
+                                   .par = 4,
+                                   .types = "fd=",
+                                   .samples = {-8, 8},
+                                   .doc = "gradient of elu, from its argument or its result"};
+  template <class V> GEMS_FN V operator()(V grad, V x, V alpha, V scale, V input_scale, V is_result) const {
+    V k = alpha * scale, from_x = input_scale * k * gems::exp(gems::min(V(0), x * input_scale)), from_y = input_scale * (x + k);
+    V slope = gems::blend(is_result, from_y, from_x);
+    return grad * gems::select(x > V(0), scale, slope);
+  }
+};

@@ -1,0 +1,15 @@
+#include "kernels/lang/lang.h"
+struct lerp {
+  static constexpr gems::decl decl{
+      .aten =
+          "lerp.Scalar=lerp_scalar lerp.Tensor=lerp_tensor lerp_.Scalar=lerp_scalar_ lerp_.Tensor=lerp_tensor_ "
+          "lerp.Scalar_out=lerp_scalar_out lerp.Tensor_out=lerp_tensor_out",
+      .in = 3,
+      .wide = 0x44,
+      .types = "fd=",
+      .doc = "self + weight * (end - self)"};
+  template <class V> GEMS_FN V operator()(V x, V y, V weight) const {
+    V d = y - x;
+    return gems::select(gems::abs(weight) < V(0.5), x + weight * d, y - d * (V(1) - weight));
+  }
+};
