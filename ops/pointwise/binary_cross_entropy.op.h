@@ -11,6 +11,6 @@ struct binary_cross_entropy {
     V no = gems::maximum(gems::log1p(-x), V(-100)), yes = gems::maximum(gems::log(x), V(-100));
     return ((y - V(1)) * no - y * yes) * weight;
   }
-  template <class V> GEMS_FN bool invalid(V x, V, V, V) const { return !((x >= V(0)) & (x <= V(1))); }
+  template <class V> GEMS_FN bool invalid(V x, V, V, V) const { return (x < V(0)) | (x > V(1)) | (x != x); }
   static constexpr const char* error = "all elements of input should be between 0 and 1";
 };
