@@ -80,6 +80,34 @@ bool handle_glu_backward(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
+namespace {
+
+// Shapes and layouts that torch's kernels treat alike: of operands that differ in shape some broadcast, some raise, some resize the
+// result. `first` is the position of self; a gradient in front of it may be one number, a weight behind the target is broadcast.
+bool alike(const at::Tensor* const* t, int first, int count) {
+  const at::Tensor& self = *t[first];
+  if (first && t[0]->dim() && t[0]->sizes() != self.sizes()) return false;
+  if (t[first + 1]->sizes() != self.sizes()) return false;
+  if (const at::Tensor* w = count > first + 2 ? t[first + 2] : nullptr) {
+    if (w->dim() > self.dim()) return false;
+    for (int64_t d = 1; d <= w->dim(); d++)
+      if (w->size(-d) != self.size(-d) && w->size(-d) != 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool handle_loss_backward(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor* t[kMaxOperands];
+  for (int k = 0; k < r.op->in; k++) t[k] = a[r.operand[k]].isTensor() ? &a[r.operand[k]].toTensor() : nullptr;
+  if (!alike(t, 1, r.op->in)) return false;
+  // binary_cross_entropy_backward raises where its output has another shape.
+  if (r.op->in == 4 && r.nouts && a[r.outs[0]].toTensor().sizes() != t[1]->sizes()) return false;
+  return handle_pointwise(r, st);
+}
+
 // As torch's kernels: the elements' losses in memory, then their mean or sum, both by our kernels.
 bool handle_loss(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
@@ -87,9 +115,14 @@ bool handle_loss(Row& r, torch::jit::Stack& st) {
   const int64_t reduction = a[r.reduction].toInt();
   // Probabilities outside of [0, 1] stop torch's CUDA kernel by an assertion.
   if (r.op->in == 3 && self.device().type() == c10::DeviceType::CUDA) return false;
-  if (reduction == 0) return handle_pointwise(r, st);
-  gems_call call;
   const at::Tensor* tensors[kMaxOperands] = {};
+  for (int k = 0; k < r.op->in; k++) tensors[k] = a[r.operand[k]].isTensor() ? &a[r.operand[k]].toTensor() : nullptr;
+  if (!alike(tensors, 0, r.op->in)) return false;
+  if (reduction == 0) {
+    if (r.op->in == 3 && r.nouts && a[r.outs[0]].toTensor().sizes() != self.sizes()) return false;
+    return handle_pointwise(r, st);
+  }
+  gems_call call;
   gems_tensor pars[kMaxPars];
   at::Tensor each, out;
   const at::Tensor* given = r.nouts ? &a[r.outs[0]].toTensor() : nullptr;

@@ -65,15 +65,16 @@ bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems
   opt.same_dtype = given && !inplace && (generated || op_rule(call.op) != rule::boolean);
   if (plan_pointwise(call, opt, meta) != Plan::ok) return false;
   for (int i = 0; i < call.npar; i++) {
-    gems_tensor p = pars[i];
-    if (p.flags & GEMS_T_ABSENT && std::abs(p.imm.d) == DBL_MAX) p.imm.d = std::copysign(greatest(call.common), p.imm.d);
+    const gems_tensor& p = pars[i];
+    gems_scalar value = p.imm;
+    if (p.flags & GEMS_T_ABSENT && std::abs(value.d) == DBL_MAX) value.d = std::copysign(greatest(call.common), value.d);
     const bool promoted = call.op->promote >> i & 1;
     // "For integral input tensors, argument alpha must not be a floating point number" and the like: torch says it
     if (!dtype_is_float(call.compute) && p.dtype == GEMS_F64) return false;
     if (p.dtype == GEMS_BOOL && (p.flags & GEMS_T_WRAPPED) && call.compute != GEMS_BOOL && !promoted) return false;
-    if (promoted && dtype_is_int(call.common) && p.imm.i < 0) return false;
-    if (!holds(p.imm, p.dtype, call.common)) return false;
-    call.par[i] = convert_scalar(p.imm, p.dtype, call.compute, dtype_is_int(call.common) || promoted ? int{call.common} : -1);
+    if (promoted && dtype_is_int(call.common) && value.i < 0) return false;
+    if (!holds(value, p.dtype, call.common)) return false;
+    call.par[i] = convert_scalar(value, p.dtype, call.compute, dtype_is_int(call.common) || promoted ? int{call.common} : -1);
   }
   const bool on_cpu = call.t[0].device_type == GEMS_CPU;  // whose tensors have no device index
   const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), on_cpu ? -1 : call.t[0].device_index);

@@ -182,16 +182,16 @@ template <class V> GEMS_FN V blend(V flag, V b, V a) {
   bits_t<V> m = bits_t<V>(0) - bits_t<V>(flag != V(0));
   return as_float<V>((as_bits(b) & m) | (as_bits(a) & ~m));
 }
-// Of mish: t = tanh(log(1 + e^x)) = w / (w + 2), w = e (e + 2), e = e^x. From 20 on t is 1; further up the slope's rest is 0.
-template <class V> GEMS_FN V exp_capped(V x) { return exp(min(x, V(20))); }
+// tanh(log(1 + e^x)) = w / (w + 2), w = e (e + 2), e = e^x: 1 from 20 on.
 template <class V> GEMS_FN V mish(V x) {
-  V e = exp_capped(x), w = e * (e + V(2));
+  V e = exp(min(x, V(20))), w = e * (e + V(2));
   return x * (w / (w + V(2)));
 }
+// As one quotient of polynomials in e^x and x: where the slope is near 0 (x = -1.19) terms of a tenth cancel, not of one half.
 template <class V> GEMS_FN V mish_slope(V x) {
-  V e = exp_capped(x), w = e * (e + V(2)), r = V(1) / (w + V(2));
-  V rest = select(x > V(40), V(0), V(4) * (e * r) * ((e + V(1)) * r));  // sigmoid(x) (1 - t^2)
-  return w * r + x * rest;
+  V y = min(x, V(20)), e = exp(y), d = e * (e + V(2)) + V(2);
+  V w = V(4) * (y + V(1)) + e * ((V(4) * y + V(6)) + e * (e + V(4)));
+  return e * w / (d * d) + x * V(0);  // NaN at the infinities, as the product with a slope of 0 gives
 }
 template <class V> GEMS_FN V log_sigmoid(V x) { return min(V(0), x) - log1p(exp(-abs(x))); }
 

@@ -3,7 +3,7 @@ struct add_relu {
   static constexpr gems::decl decl{.aten = "_add_relu.Tensor=add_relu _add_relu_.Tensor=add_relu_ _add_relu.out=add_relu_out",
                                    .in = 2,
                                    .par = 1,
-                                   .types = "fli-",
-                                   .doc = "max(self + alpha * other, 0)"};
-  template <class V> GEMS_FN V operator()(V x, V y, V alpha) const { return gems::maximum(V(x + alpha * y), V(0)); }
+                                   .types = "fd-=",
+                                   .doc = "max(self + alpha * other, 0); 0 for NaN"};
+  template <class V> GEMS_FN V operator()(V x, V y, V alpha) const { return gems::max(x + alpha * y, V(0)); }
 };

@@ -9,6 +9,6 @@ struct elu_backward {
   template <class V> GEMS_FN V operator()(V grad, V x, V alpha, V scale, V input_scale, V is_result) const {
     V k = alpha * scale, from_x = input_scale * k * gems::exp(gems::min(V(0), x * input_scale)), from_y = input_scale * (x + k);
     V slope = gems::blend(is_result, from_y, from_x);
-    return grad * gems::select(x > V(0), scale, slope);
+    return grad * gems::select(x <= V(0), slope, scale);
   }
 };

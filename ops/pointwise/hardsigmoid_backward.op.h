@@ -5,6 +5,6 @@ struct hardsigmoid_backward {
                                    .samples = {-6, 6},
                                    .doc = "gradient of hardsigmoid"};
   template <class V> GEMS_FN V operator()(V grad, V x) const {
-    return gems::select((x > V(-3)) & (x < V(3)), grad * V(1. / 6), V(0));
+    return gems::select((x > V(-3)) & (x < V(3)), grad * V(1.f / 6), V(0));
   }
 };

@@ -3,6 +3,7 @@ struct huber_loss {
   static constexpr gems::decl decl{.aten = "huber_loss huber_loss.out",
                                    .in = 2,
                                    .par = 2,
+                                   .types = "fd=",
                                    .doc = "0.5 d^2 for d = |self - target| up to delta, else delta * (d - 0.5 delta)"};
   template <class V> GEMS_FN V operator()(V x, V y, V, V delta) const {
     V d = gems::abs(x - y);

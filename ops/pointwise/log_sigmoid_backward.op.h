@@ -2,6 +2,7 @@
 struct log_sigmoid_backward {
   static constexpr gems::decl decl{.aten = "log_sigmoid_backward log_sigmoid_backward.grad_input=log_sigmoid_backward_out",
                                    .in = 2,
+                                   .types = "fd=",
                                    .samples = {-8, 8},
                                    .doc = "grad * (1 - sigmoid(self))"};
   template <class V> GEMS_FN V operator()(V grad, V x) const { return grad * gems::sigmoid(-x); }

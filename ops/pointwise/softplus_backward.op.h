@@ -6,7 +6,7 @@ struct softplus_backward {
                                    .samples = {-8, 30},
                                    .doc = "gradient of softplus"};
   template <class V> GEMS_FN V operator()(V grad, V x, V beta, V threshold) const {
-    V z = x * beta;
-    return gems::select(z > threshold, grad, grad * gems::sigmoid(z));
+    V z = x * beta, e = gems::exp(z);
+    return gems::select(z > threshold, grad, grad * e / (e + V(1)));  // overflows where torch's does
   }
 };

@@ -304,6 +304,8 @@ def _special_grid(case, dtype, index, count, device):
     values = specials(dtype)
     if case.divides and index > 0 and device != "cpu" and not dtype.is_floating_point:
         values = [x for x in values if x != 0]  # not an error there, but any value
+    if case.op in ("gcd", "lcm"):
+        values = [x for x in values if x >= 0 or dtype == torch.bool]  # native divides the smallest number by -1, and the process ends
     if case.op == "remainder" and dtype.is_floating_point:
         values = [x for x in values if not 0 < abs(x) < torch.finfo(dtype).tiny]  # torch's vectorised kernel says NaN there
     t = torch.tensor(values, dtype=torch.float64 if dtype.is_floating_point else torch.int64).to(dtype)
