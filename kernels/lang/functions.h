@@ -189,7 +189,7 @@ template <class V> GEMS_FN V mish(V x) {
 }
 // As one quotient of polynomials in e^x and x: where the slope is near 0 (x = -1.19) terms of a tenth cancel, not of one half.
 template <class V> GEMS_FN V mish_slope(V x) {
-  V y = min(x, V(20)), e = exp(y), d = e * (e + V(2)) + V(2);
+  V y = max(min(x, V(20)), V(-1000)), e = exp(y), d = e * (e + V(2)) + V(2);
   V w = V(4) * (y + V(1)) + e * ((V(4) * y + V(6)) + e * (e + V(4)));
   return e * w / (d * d) + x * V(0);  // NaN at the infinities, as the product with a slope of 0 gives
 }

@@ -7,8 +7,8 @@ struct elu_backward {
                                    .samples = {-8, 8},
                                    .doc = "gradient of elu, from its argument or its result"};
   template <class V> GEMS_FN V operator()(V grad, V x, V alpha, V scale, V input_scale, V is_result) const {
-    V k = alpha * scale, from_x = input_scale * k * gems::exp(gems::min(V(0), x * input_scale)), from_y = input_scale * (x + k);
-    V slope = gems::blend(is_result, from_y, from_x);
-    return grad * gems::select(x <= V(0), slope, scale);
+    V k = alpha * scale, g = grad * input_scale;
+    V negative = gems::blend(is_result, g * (x + k), g * k * gems::exp(gems::min(V(0), x * input_scale)));
+    return gems::select(x <= V(0), negative, grad * scale);
   }
 };

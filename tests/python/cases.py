@@ -405,6 +405,8 @@ class Case:
         types = samples.compute_types(self.op)
         if "=" in types and len({t.dtype for t in sample.args if isinstance(t, torch.Tensor)}) > 1:
             return False
+        if self.family == "pointwise" and dtype == torch.float64 and "d" not in types:
+            return False
         if "-" in types and dtype in (torch.float16, torch.bfloat16):
             return False
         if self.family == "matmul":
@@ -499,11 +501,13 @@ class Case:
             want = self.native(sample, theirs)
             got, calls, why = self.ours(sample, ours)
             ends.append(self._compare(sample, dtype, device, got, want, calls, f"{why} (out: {style})"))
-            if not isinstance(got, Exception):
+            if calls and not isinstance(got, Exception):  # the native losses use an output of one element as memory for all
                 check()
         return ends[-1]
 
     def _test_wider(self, sample, like, device):
+        if _listed(NATIVE_WRONG, (self.key, sample.name, str(like[0].dtype)[6:], device)):
+            return
         wider = [t.to(WIDER.get(t.dtype, t.dtype)) for t in like]
         want = self.native(sample, _outs(wider, "guarded", device)[0])
         got, _, _ = self.ours(sample, _outs(wider, "guarded", device)[0])

@@ -74,8 +74,5 @@ MAKERS = {
     "log_sigmoid_backward": log_sigmoid_backward,
     "glu": halves,
     "glu_backward": halves,
-    **{
-        name: loss
-        for name in ("mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "binary_cross_entropy")
-    },
+    **{name: loss for name in ("mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "binary_cross_entropy")},
 }

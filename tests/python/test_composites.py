@@ -63,6 +63,8 @@ def pointwise(x, i):
         "float_power_": [one.double(), 2], "float_power_scalar_tensor": [1.5, unit], "float_power_tensor_scalar": [one, 1.5],
         "float_power_tensor_tensor": [one, unit], "float_power_tensor_scalar_": [one.double(), 1.5],
         "float_power_tensor_tensor_": [one.double(), unit.double()], "binary_cross_entropy_with_logits": [x, (x > 5).float()],
+        "gt_tensor_": [x, x.flip(0)], "fmod_": [x, one], "remainder": [x, one], "remainder_": [x, 4], "floor_divide": [x, one], "floor_divide_": [x, 4],
+        "xlogy_tensor_scalar_": [x, 2.5], "xor_scalar_tensor": [5, i], "conj_physical": [x], "frexp": [x], "polar": [x, one],
         "margin_ranking_loss": [x, one, (x > 5) * 2.0 - 1],
     }  # fmt: skip
 
@@ -81,7 +83,11 @@ def test_composite(name, gems, device):
     got = getattr(flag_gems, name)(*args, **kwargs)
     ours = _native.native().call_count() - before
     for g, w in zip(*[(r,) if isinstance(r, torch.Tensor) else tuple(r) for r in (got, want)], strict=True):
-        assert g.shape == w.shape and g.dtype == w.dtype and (torch.equal(g, w) or (name in ALIASES and torch.allclose(g, w, rtol=2e-6, atol=1e-6)))
+        assert (
+            g.shape == w.shape
+            and g.dtype == w.dtype
+            and (torch.equal(g, w) or (name in ALIASES and torch.allclose(g, w, rtol=2e-6, atol=1e-6)))
+        )
     packet, inner = _composites.COMPOSITES[name]
     native_only = {"narrow_copy": "cpu", "resolve_conj": device, "resolve_neg": device, "contiguous": "", "scalar_tensor": device}
     if inner and native_only.get(name) != device:

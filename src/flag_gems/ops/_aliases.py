@@ -16,7 +16,7 @@ def _comparison(name: str, inner: str) -> dict[str, tuple[str, str]]:
     return {
         name: (f"{name}.Tensor", inner),
         f"{name}_scalar": (f"{name}.Scalar", f"{inner}_scalar"),
-        f"{name}_": (f"{name}_.Tensor", "gt_tensor_" if inner == "gt" else f"{inner}_"),
+        f"{name}_": (f"{name}_.Tensor", f"{inner}_"),
         f"{name}_scalar_": (f"{name}_.Scalar", f"{inner}_scalar_"),
         f"{name}_out": (f"{name}.Tensor_out", f"{inner}_out"),
         f"{name}_scalar_out": (f"{name}.Scalar_out", f"{inner}_scalar_out"),
@@ -42,7 +42,7 @@ ALIASES: dict[str, tuple[str, str]] = {
     "arctan2_": ("arctan2_", "atan2_"),
     **_variants("fix", "trunc"),
     **_variants("negative", "neg"),
-    **{k: (v, f"{i} mul") for k, (v, i) in {**_variants("deg2rad", "mul"), **_variants("rad2deg", "mul")}.items()},
+    **{name: (overload, "mul_out") for a in ("deg2rad", "rad2deg") for name, (overload, _) in _variants(a, "").items()},
     "square": ("square", "pow_tensor_scalar"),
     "square_": ("square_", "pow_tensor_scalar_"),
     "square_out": ("square.out", "pow_tensor_scalar_out"),
@@ -90,6 +90,19 @@ ALIASES: dict[str, tuple[str, str]] = {
     "float_power_tensor_tensor": ("float_power.Tensor_Tensor", _POW),
     "float_power_tensor_tensor_": ("float_power_.Tensor", "pow_tensor_tensor_"),
     "float_power_tensor_tensor_out": ("float_power.Tensor_Tensor_out", "pow_tensor_tensor_out to_copy"),
+    # the overloads of one operator under one name
+    "gt_tensor_": ("gt_.Tensor", "gt_"),
+    "fmod_": ("fmod_", "fmod_tensor_ fmod_scalar_"),
+    "remainder": ("remainder", "remainder_tensor remainder_scalar remainder_scalar_tensor"),
+    "remainder_": ("remainder_", "remainder_tensor_ remainder_scalar_"),
+    "floor_divide": ("floor_divide", "floor_divide_tensor floor_divide_scalar"),
+    "floor_divide_": ("floor_divide_", "floor_divide_tensor_ floor_divide_scalar_"),
+    "xlogy_tensor_scalar_": ("xlogy_.Scalar_Other", "xlogy_"),
+    "xor_scalar_tensor": ("bitwise_xor.Scalar_Tensor", "bitwise_xor_scalar_tensor"),
+    # native, here for their names
+    "conj_physical": ("conj_physical", ""),
+    "frexp": ("frexp", ""),
+    "polar": ("polar", ""),
     "binary_cross_entropy_with_logits": (
         "binary_cross_entropy_with_logits",
         "log_sigmoid_forward rsub_scalar rsub_tensor sub_ sub mul mul_ add add_ mean sum neg neg_",
