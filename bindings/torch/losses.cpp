@@ -124,6 +124,7 @@ bool handle_loss(Row& r, torch::jit::Stack& st) {
   }
   gems_call call;
   gems_tensor pars[kMaxPars];
+  if (r.op->in == 3 && r.nouts && tensors[2]) return false;  // torch multiplies the output, of one element, by the weights
   at::Tensor each, out;
   const at::Tensor* given = r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
   if (reduction < 0 || reduction > 2 || !take_arguments(r, a, call, tensors, pars) || self.numel() == 0) return false;

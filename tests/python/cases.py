@@ -114,6 +114,8 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("index_reduce*", "* True *", "bool", "*", "torch has it in part"),
     ("*index_put*", "*accumulate=True*", "*float*", "cuda", "torch sorts there: sums in a fixed order"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
+    ("native_dropout_backward*", "scale=0.5", "*int*", "*", "a fraction for integers"),
+    ("native_dropout_backward*", "scale=0.5", "bool", "*", "a fraction for integers"),
     ("nan_to_num*", "*", "*int*", "*", "nothing to replace: a copy"),
     ("nan_to_num*", "*", "bool", "*", "nothing to replace: a copy"),
     ("nan_to_num*", "neginf=1000000000.0", "float16", "*", "a number that the dtype can't hold"),
@@ -145,6 +147,7 @@ NATIVE_WRONG: list[tuple[str, str, str, str, str]] = [
         "cuda",
         "native computes in uint8 what promotes to int16 (on the CPU it does)",
     ),
+    ("soft_margin_loss_backward*", "special", "*float*", "*", "native's e^z / (1 + e^z) is NaN where e^z is infinite"),
     *[
         (f"{op}_backward*", "special", "float64", "cpu", "native takes a NaN for 0 in double, and not in float")
         for op in ("hardtanh", "hardshrink", "softshrink")
@@ -169,7 +172,7 @@ WIDER = {
 
 # Functional results that are dense like the native ones, but with the first operand's layout where torch's formula has another
 # operand first (rsub is sub with its operands swapped), or none.
-OTHER_LAYOUT = {"leaky_relu_backward", "log_sigmoid", "prelu_backward", "huber_loss_backward", "mse_loss_backward", "smooth_l1_loss_backward",
+OTHER_LAYOUT = {"soft_margin_loss_backward", "leaky_relu_backward", "log_sigmoid", "prelu_backward", "huber_loss_backward", "mse_loss_backward", "smooth_l1_loss_backward",
                 "binary_cross_entropy_backward", "rsub", "pow", "threshold_backward", "cumsum", "cumprod", "isnan", "isinf", "masked_fill", "relu", "logcumsumexp", "sort", "topk",
                 "kthvalue", "median_dim", "nanmedian_dim", "mode", "cummax", "cummin", "nonzero",
                 "index", "index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_reduce",
@@ -802,10 +805,12 @@ def all_cases() -> list[Case]:
 
 
 def dtypes_of(case: Case, device: str) -> tuple[torch.dtype, ...]:
-    if case.base == "_fused_rms_norm_backward" and device == "cpu":
+    if case.base in ("_fused_rms_norm_backward", "_masked_scale") and device == "cpu":
         return ()  # torch has it on GPUs only: on the CPU rms_norm decomposes, and the operator's own error is kept
     if case.root in ("smooth_l1_loss", "smooth_l1_loss_backward"):
         return FLOATS  # native divides integers by a beta of 0 there, and the process ends
+    if case.base.startswith("_add_relu") and device == "cuda":
+        return ()  # torch has it on the CPU only
     if case.base == "range" and device == "cuda":
         return ()  # native there: torch counts in float, also how many numbers there are
     return FLOATS if case.base in _REFERENCES else samples.DTYPES

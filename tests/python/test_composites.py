@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import samples
 import torch
@@ -69,6 +72,7 @@ def pointwise(x, i):
     }  # fmt: skip
 
 
+ROOT = Path(__file__).resolve().parents[2]
 FACTORIES = ("scalar_tensor",)
 
 
@@ -99,3 +103,22 @@ def test_names_exist():
     known = gems().table.by_function
     wrong = {name: [i for i in inner.split() if i not in known] for name, (_, inner) in _composites.COMPOSITES.items()}
     assert not any(wrong.values()), {n: w for n, w in wrong.items() if w}
+
+
+def test_coverage_table():
+    """docs/coverage-pointwise.md names rows and inner operators that there are, for ids that are functions."""
+    table = gems().table
+    lines = re.findall(
+        r"^\| (\w+) \| (row|composite|native): (.*) \|$", (ROOT / "docs" / "coverage-pointwise.md").read_text(), re.M
+    )
+    assert len(lines) > 350
+    wrong = []
+    for name, how, text in lines:
+        if how == "row":
+            wrong += [(name, key) for key in re.findall(r"`([^`]+)`", text) if key not in table.by_key]
+        elif how == "composite":
+            inner = text.removeprefix("of ").split(", ")
+            wrong += [(name, i) for i in inner if i not in table.by_function]
+            if name not in _composites.COMPOSITES:
+                wrong.append((name, "no function"))
+    assert not wrong
