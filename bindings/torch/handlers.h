@@ -9,6 +9,7 @@ bool handle_pointwise_pair(Row&, torch::jit::Stack&);  // losses.cpp: two result
 bool handle_glu(Row&, torch::jit::Stack&);
 bool handle_glu_backward(Row&, torch::jit::Stack&);
 bool handle_loss(Row&, torch::jit::Stack&);  // mse_loss, smooth_l1_loss, ...
+bool handle_log_sigmoid_backward(Row&, torch::jit::Stack&);
 bool handle_loss_backward(Row&, torch::jit::Stack&);
 bool handle_reduce(Row&, torch::jit::Stack&);
 bool handle_softmax(Row&, torch::jit::Stack&);           // _softmax, _log_softmax

@@ -53,6 +53,18 @@ bool run_on(const gems_op_info* op, std::initializer_list<const at::Tensor*> in,
 
 }  // namespace
 
+// Its third argument is the forward call's second result, which only the CPU has.
+bool handle_log_sigmoid_backward(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor &self = a[1].toTensor(), &kept = a[2].toTensor();
+  if (self.device().type() == c10::DeviceType::CUDA) return handle_pointwise(r, st);
+  at::Tensor out;
+  const at::Tensor* given = r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
+  if (kept.sizes() != self.sizes() || !run_on(r.second, {&a[0].toTensor(), &self, &kept}, given, out)) return false;
+  finish(r, st, given ? at::Tensor(*given) : std::move(out));
+  return true;
+}
+
 bool handle_glu(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   at::Tensor half[2], out;
@@ -113,8 +125,6 @@ bool handle_loss(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& self = a[0].toTensor();
   const int64_t reduction = a[r.reduction].toInt();
-  // Probabilities outside of [0, 1] stop torch's CUDA kernel by an assertion.
-  if (r.op->in == 3 && self.device().type() == c10::DeviceType::CUDA) return false;
   const at::Tensor* tensors[kMaxOperands] = {};
   for (int k = 0; k < r.op->in; k++) tensors[k] = a[r.operand[k]].isTensor() ? &a[r.operand[k]].toTensor() : nullptr;
   if (!alike(tensors, 0, r.op->in)) return false;

@@ -192,6 +192,7 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
   static const Special specials[] = {
       {"log_sigmoid_forward", handle_pointwise_pair},
       {"_prelu_kernel_backward", handle_pointwise_pair},
+      {"log_sigmoid_backward", handle_log_sigmoid_backward},
       {"glu", handle_glu},
       {"glu_backward", handle_glu_backward},
       {"mse_loss", handle_loss},

@@ -169,14 +169,30 @@ template <class V> GEMS_FN V nextafter(V x, V y) {
 #endif  // !GEMS_DEVICE
 
 // ---- logarithms of sums of exponentials; activations ----
+// log(1 + z) for 0 <= z <= 1: above sqrt(2) - 1 by log(2) + log(1 + (z - 1) / 2), so that nothing is lost of z. With log1p, which is for
+// every number, softplus of 64 x 4096 takes three times as long.
+#if GEMS_DEVICE
+template <class V> GEMS_FN V log1p_unit(V z) { return log1p(z); }
+#else
+template <class V> GEMS_FN V log1p_unit(V z) {
+  constexpr bool single = is_same<V, float>;
+  bool big = z > V(0.41421356237309503);
+  V f = select(big, V(0.5) * (z - V(1)), z);
+  V hi = select(big, V(single ? 0.693359375 : 6.93147180369123816490e-01), V(0));
+  V lo = select(big, V(single ? -2.12194440e-4 : 1.90821492927058770002e-10), V(0));
+  return hi + (f + (log_rest(f) + lo));
+}
+#endif
 template <class V> GEMS_FN V logaddexp(V x, V y) {
-  V m = max(x, y) + log1p(exp(-abs(x - y)));
+  V m = max(x, y) + log1p_unit(exp(-abs(x - y)));
   return select((x == y) & (abs(x) == infinity<V>()), x, m);
 }
 template <class V> GEMS_FN V logaddexp2(V x, V y) {
-  V m = max(x, y) + log1p(exp2(-abs(x - y))) * V(1.4426950408889634);
+  V m = max(x, y) + log1p_unit(exp2(-abs(x - y))) * V(1.4426950408889634);
   return select((x == y) & (abs(x) == infinity<V>()), x, m);
 }
+template <class V> GEMS_FN V softplus(V x) { return max(x, V(0)) + log1p_unit(exp(-abs(x))); }
+template <class V> GEMS_FN V log_sigmoid(V x) { return min(V(0), x) - log1p_unit(exp(-abs(x))); }
 // b where `flag`, a number that is the same for all elements, isn't 0, else a. By masks, as in pow.
 template <class V> GEMS_FN V blend(V flag, V b, V a) {
   bits_t<V> m = bits_t<V>(0) - bits_t<V>(flag != V(0));
@@ -193,6 +209,5 @@ template <class V> GEMS_FN V mish_slope(V x) {
   V w = V(4) * (y + V(1)) + e * ((V(4) * y + V(6)) + e * (e + V(4)));
   return e * w / (d * d) + x * V(0);  // NaN at the infinities, as the product with a slope of 0 gives
 }
-template <class V> GEMS_FN V log_sigmoid(V x) { return min(V(0), x) - log1p(exp(-abs(x))); }
 
 }  // namespace gems

@@ -9,7 +9,7 @@ struct lerp {
       .types = "fd=",
       .doc = "self + weight * (end - self)"};
   template <class V> GEMS_FN V operator()(V x, V y, V weight) const {
-    V d = y - x;
-    return gems::select(gems::abs(weight) < V(0.5), x + weight * d, y - d * (V(1) - weight));
+    bool near = gems::abs(weight) < V(0.5);
+    return gems::select(near, x, y) + gems::select(near, weight, weight - V(1)) * (y - x);
   }
 };

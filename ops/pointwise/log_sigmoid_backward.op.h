@@ -4,6 +4,6 @@ struct log_sigmoid_backward {
                                    .in = 2,
                                    .types = "fd=",
                                    .samples = {-8, 8},
-                                   .doc = "grad * (1 - sigmoid(self))"};
+                                   .doc = "grad * (1 - sigmoid(self)); on a GPU, where the forward call keeps nothing"};
   template <class V> GEMS_FN V operator()(V grad, V x) const { return grad * gems::sigmoid(-x); }
 };

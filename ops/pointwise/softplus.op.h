@@ -6,6 +6,6 @@ struct softplus {
                                    .doc = "log(1 + e^(beta * self)) / beta; self where beta * self exceeds threshold"};
   template <class V> GEMS_FN V operator()(V x, V beta, V threshold) const {
     V z = x * beta;
-    return gems::select(z > threshold, x, gems::log1p(gems::exp(z)) / beta);
+    return gems::select(z > threshold, x, gems::softplus(z) / beta);
   }
 };
