@@ -122,3 +122,19 @@ def test_coverage_table():
             if name not in _composites.COMPOSITES:
                 wrong.append((name, "no function"))
     assert not wrong
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "binary_cross_entropy"])
+def test_reduction_by_name(name, gems, device):
+    """Losses as torch.nn.functional has them, with our kernels."""
+    x, target = torch.rand(5, 33, device=device), torch.rand(5, 33, device=device)
+    for reduction in ("none", "mean", "sum"):
+        flag_gems.disable()
+        want = getattr(torch.nn.functional, name)(x, target, reduction=reduction)
+        before = _native.native().call_count()
+        for got in (
+            getattr(flag_gems, name)(x, target, reduction=reduction),
+            getattr(flag_gems, name)(input=x, target=target, reduction=reduction),
+        ):
+            torch.testing.assert_close(got, want)
+        assert _native.native().call_count() > before

@@ -1,5 +1,7 @@
-"""Pointwise operators that torch composes of ours: other names of one operator, and short formulas. As ``_composites.COMPOSITES``;
-docs/coverage-pointwise.md says for every operator of these kinds which it is."""
+"""Pointwise operators that torch composes of ours: other names of one operator, and short formulas. As ``_composites.COMPOSITES``.
+
+docs/coverage-pointwise.md says for every operator of these kinds which it is.
+"""
 
 from __future__ import annotations
 
