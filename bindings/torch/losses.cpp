@@ -15,6 +15,9 @@ bool handle_pointwise_pair(Row& r, torch::jit::Stack& st) {
     if (!take_arguments(r, a, call, tensors, pars)) return false;
     const at::Tensor* given = r.nouts ? &a[r.outs[o]].toTensor() : nullptr;
     if (given) out[o] = *given;
+    if (given && tensors[0] && given->is_alias_of(*tensors[0])) return false;  // the second call reads it again
+    // Where memory's bandwidth is the limit, torch's one kernel for both results wins.
+    if (r.op->in > 1 && tensors[0] && tensors[0]->device().type() == c10::DeviceType::CUDA) return false;
     // torch's log_sigmoid has its second result for the CPU only.
     if (o && r.op->in == 1 && tensors[0] && tensors[0]->device().type() == c10::DeviceType::CUDA) {
       if (!given) out[o] = allocate(c10::IntArrayRef{0}, static_cast<int>(tensors[0]->scalar_type()), tensors[0]->device());
@@ -83,11 +86,16 @@ bool handle_glu_backward(Row& r, torch::jit::Stack& st) {
   if (!halves(self, a[2].toInt(), half) || grad.sizes() != half[0].sizes() || grad.scalar_type() != self.scalar_type())
     return false;
   if (!dtype_is_float(dtype) || grad.device() != self.device()) return false;
+  if (self.device().type() == c10::DeviceType::CUDA) return false;  // native reads and writes everything once
   out = r.nouts ? a[r.outs[0]].toTensor() : allocate(self.sizes(), dtype, self.device());
   if (out.sizes() != self.sizes() || out.scalar_type() != self.scalar_type() || out.device() != self.device()) return false;
+  if (r.nouts && (out.is_alias_of(self) || out.is_alias_of(grad)))
+    return false;  // written before they are read for the last time
   if (!halves(out, a[2].toInt(), to)) return false;
-  if (!run_on(r.op, {&grad, &half[1]}, &to[0], none) || !run_on(r.second, {&grad, &half[0], &half[1]}, &to[1], none))
-    return false;
+  // One exponential for both halves: 59 us with one for each, native 55 (64 x 4096).
+  static const gems_op_info* const sigmoid = op_find("sigmoid");
+  if (!run_on(sigmoid, {&half[1]}, &to[0], none) || !run_on(r.second, {&grad, &half[0], &to[0]}, &to[1], none)) return false;
+  if (!run_on(r.op, {&grad, &to[0]}, &to[0], none)) return false;
   finish(r, st, std::move(out));
   return true;
 }
