@@ -29,7 +29,7 @@ SCALAR = {
     "gcd": "int, long long",
     "lcm": "int, long long",
 }
-NAME = re.compile(r"pointwise_block<.*?op::(\w+), ([\w ]+), \d+, \d+>")
+NAME = re.compile(r"pointwise_block<.*?op::(\w+), ([\w ]+), [^,]+, \d+, \d+>")  # functor, compute type; what lies in memory
 LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\s*(.*)$")
 JUMP = re.compile(r"^([0-9a-f]+) <")
 
