@@ -5,6 +5,7 @@ struct hardshrink_backward {
                                    .par = 1,
                                    .types = "fd",
                                    .doc = "0 where self is within [-lambd, lambd], else grad"};
+  static constexpr bool exact = true;
   template <class V> GEMS_FN V operator()(V grad, V x, V lambd) const {
     return gems::select((x >= -lambd) & (x <= lambd), V(0), grad);
   }

@@ -5,6 +5,7 @@ struct hardtanh_backward {
                                    .par = 2,
                                    .types = "fd",
                                    .doc = "grad where self is within the bounds, else 0"};
+  static constexpr bool exact = true;
   template <class V> GEMS_FN V operator()(V grad, V x, V lo, V hi) const {
     return gems::select((x <= lo) | (x >= hi), V(0), grad);
   }

@@ -1,7 +1,7 @@
 #include "kernels/lang/lang.h"
 struct log_sigmoid_backward_second {
   static constexpr gems::decl decl{.in = 3,
-                                   .types = "fd-=",
+                                   .types = "fd=",
                                    .samples = {-8, 8},
                                    .doc = "grad * (1 - sigmoid(self)) by b = e^-|self|, which the forward call kept"};
   template <class V> GEMS_FN V operator()(V grad, V x, V b) const {

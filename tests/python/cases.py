@@ -127,7 +127,6 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
     ("_prelu_kernel_backward", "*", "*", "cuda", "two results: torch's one kernel reads everything once"),
     ("glu_backward*", "*", "*", "cuda", "two results: torch's one kernel reads everything once"),
-    ("log_sigmoid_backward*", "*", "*float16", "cpu", "conversions of three operands: 46 us, native 43"),
     ("native_dropout_backward*", "scale=0.5", "*int*", "*", "a fraction for integers"),
     ("native_dropout_backward*", "scale=0.5", "bool", "*", "a fraction for integers"),
     ("nan_to_num*", "*", "*int*", "*", "nothing to replace: a copy"),
