@@ -78,26 +78,6 @@ bool handle_glu(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
-bool handle_glu_backward(Row& r, torch::jit::Stack& st) {
-  c10::IValue* a = arguments(r, st);
-  const at::Tensor &grad = a[0].toTensor(), &self = a[1].toTensor();
-  const int dtype = static_cast<int>(self.scalar_type());
-  at::Tensor half[2], to[2], out, none;
-  if (!halves(self, a[2].toInt(), half) || grad.sizes() != half[0].sizes() || grad.scalar_type() != self.scalar_type())
-    return false;
-  if (!dtype_is_float(dtype) || grad.device() != self.device()) return false;
-  if (self.device().type() == c10::DeviceType::CUDA) return false;  // native reads and writes everything once
-  out = r.nouts ? a[r.outs[0]].toTensor() : allocate(self.sizes(), dtype, self.device());
-  if (out.sizes() != self.sizes() || out.scalar_type() != self.scalar_type() || out.device() != self.device()) return false;
-  if (r.nouts && (out.is_alias_of(self) || out.is_alias_of(grad)))
-    return false;  // written before they are read for the last time
-  if (!halves(out, a[2].toInt(), to)) return false;
-  if (!run_on(r.op, {&grad, &half[1]}, &to[0], none) || !run_on(r.second, {&grad, &half[0], &half[1]}, &to[1], none))
-    return false;
-  finish(r, st, std::move(out));
-  return true;
-}
-
 namespace {
 
 // Shapes and layouts that torch's kernels treat alike: of operands that differ in shape some broadcast, some raise, some resize the

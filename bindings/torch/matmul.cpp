@@ -194,7 +194,6 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
       {"_prelu_kernel_backward", handle_pointwise_pair},
       {"log_sigmoid_backward", handle_log_sigmoid_backward},
       {"glu", handle_glu},
-      {"glu_backward", handle_glu_backward},
       {"mse_loss", handle_loss},
       {"smooth_l1_loss", handle_loss},
       {"huber_loss", handle_loss},

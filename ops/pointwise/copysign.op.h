@@ -4,7 +4,7 @@ struct copysign {
       .aten = "copysign.Tensor copysign.Scalar copysign_.Tensor copysign_.Scalar copysign.out copysign.Scalar_out=copysign_out",
       .dtype = gems::rule::to_float,
       .in = 2,
+      .types = "fd-",  // of 16 bits native's bit operation wins: 14 us, ours 18 (64 x 4096)
       .doc = "magnitude of self, sign of other"};
-  static constexpr bool exact = true;
   template <class V> GEMS_FN V operator()(V x, V y) const { return gems::copysign(x, y); }
 };

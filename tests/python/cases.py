@@ -126,7 +126,6 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("*index_put*", "*accumulate=True*", "*float*", "cuda", "torch sorts there: sums in a fixed order"),
     ("linear", "* sliced/*", "*", "*", "input with gaps: torch decomposes it, and addmm is served"),
     ("_prelu_kernel_backward", "*", "*", "cuda", "two results: torch's one kernel reads everything once"),
-    ("glu_backward*", "*", "*", "cuda", "two results: torch's one kernel reads everything once"),
     ("native_dropout_backward*", "scale=0.5", "*int*", "*", "a fraction for integers"),
     ("native_dropout_backward*", "scale=0.5", "bool", "*", "a fraction for integers"),
     ("nan_to_num*", "*", "*int*", "*", "nothing to replace: a copy"),
@@ -175,7 +174,6 @@ TOLERANCE = {
     "gelu": (1e-6, 1e-6),
     "gelu_backward": (1e-6, 1e-5),
     "silu_backward": (1e-6, 1e-6),
-    "glu_backward": (1e-6, 1e-5),
 }
 
 # Dtypes of out= that are further than the result's.

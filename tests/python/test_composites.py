@@ -61,7 +61,7 @@ def pointwise(x, i):
     for name in ("multiply", "subtract", "true_divide"):
         found.update({name: [x, one], f"{name}_": [x, one]})
     return {
-        **found, "arctan2": [unit, one], "arctan2_": [unit, one], "isfinite": [x], "isclose": [x, one], "log_sigmoid": [unit],
+        **found, "arctan2": [unit, one], "arctan2_": [unit, one], "isfinite": [x], "isclose": [x, one], "log_sigmoid": [unit], "glu_backward": [x[:, :3], unit, -1],
         "prelu": [unit, one[0, :1]], "clip": [x, 2, 9], "clip_": [x, 2, 9], "true_divide_tensor": [x, one], "float_power": [one, x],
         "float_power_": [one.double(), 2], "float_power_scalar_tensor": [1.5, unit], "float_power_tensor_scalar": [one, 1.5],
         "float_power_tensor_tensor": [one, unit], "float_power_tensor_scalar_": [one.double(), 1.5],

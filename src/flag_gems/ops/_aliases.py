@@ -1,4 +1,4 @@
-"""Pointwise operators that torch composes of ours: other names of one operator, and short formulas. As ``_composites.COMPOSITES``.
+"""Pointwise operators that torch composes of ours: other names of one operator, and short formulas. See ``_composites.COMPOSITES``.
 
 docs/coverage-pointwise.md says for every operator of these kinds which it is.
 """
@@ -58,6 +58,7 @@ ALIASES: dict[str, tuple[str, str]] = {
     "hardtanh_": ("hardtanh_", "clamp_ clamp_out"),
     "relu6": ("relu6", "clamp clamp_out"),
     "relu6_": ("relu6_", "clamp_ clamp_out"),
+    "glu_backward": ("glu_backward", "sigmoid_out mul_"),
     "log_sigmoid": ("log_sigmoid", "log_sigmoid_forward"),
     "prelu": ("prelu", "prelu_kernel"),
     **_comparison("greater", "gt"),
