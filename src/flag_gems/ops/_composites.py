@@ -1,12 +1,14 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md says for every operator of these kinds which it is.
+docs/coverage-index-shape.md and docs/coverage-pointwise.md say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
 
 import torch
+
+from . import _aliases
 
 COPY = "clone copy_"
 SCATTER = "clone copy_"
@@ -14,6 +16,7 @@ GRADIENT = "zeros zero_ copy_"
 FILL = "fill_scalar_ fill_tensor_"
 
 COMPOSITES: dict[str, tuple[str, str]] = {
+    **_aliases.ALIASES,
     # copies of views
     **{
         name: (name, COPY)
@@ -128,6 +131,8 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
+        if _aliases.is_loss(name):
+            self._call = _aliases.loss_call(self._call)
         self.__doc__ = f"aten::{COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
