@@ -36,7 +36,8 @@ enum {
    static_cast<uint8_t>(op::n::decl.par),   \
    static_cast<uint8_t>(op::n::decl.out),   \
    static_cast<uint8_t>(op::n::decl.wide),  \
-   static_cast<uint8_t>(op::n::decl.promote)},
+   static_cast<uint8_t>(op::n::decl.promote), \
+   static_cast<uint8_t>(op::n::decl.slots)},
 constinit const gems_op_info kOps[] = {GEMS_OPS(GEMS_ROW)};
 #undef GEMS_ROW
 }  // namespace

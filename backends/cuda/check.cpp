@@ -259,7 +259,7 @@ void check_pointwise(Run& r) {
 
 void check_reduce(Run& r) {
   const gems_op_info* op = r.op;
-  const bool all_shapes = r.level || op->in > 1 || is_one_of(op, {"sum", "argmax", "max_dim"});
+  const bool all_shapes = r.level || op->in > 1 || is_one_of(op, {"sum", "argmax", "max_dim", "var_mean"});
   for (const TypeCase& t : type_cases(op, r.level)) {
     struct Shape {
       const char* name;

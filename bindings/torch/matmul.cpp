@@ -190,6 +190,9 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     Handler handler;
   };
   static const Special specials[] = {
+      {"linalg_vector_norm", handle_vector_norm},
+      {"trace", handle_trace},
+      {"equal", handle_equal},
       {"_softmax", handle_softmax},
       {"_log_softmax", handle_softmax},
       {"_softmax_backward_data", handle_softmax_backward},

@@ -48,7 +48,7 @@ Plan plan_reduce(gems_call& call, const Reduction& r, int default_dtype, OutMeta
   }
   if (call.nout > 1) {
     out[1] = o;
-    out[1].dtype = GEMS_I64;
+    if (!call.op->slots) out[1].dtype = GEMS_I64;  // a value and its position; in passes: two of one kind
   }
   return Plan::ok;
 }

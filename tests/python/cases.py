@@ -38,7 +38,7 @@ EXACT = {
     "abs", "add", "sub", "rsub", "mul", "div", "neg", "ceil", "floor", "round", "trunc", "sign", "relu", "maximum", "minimum", "fmax",
     "fmin", "clamp", "clamp_min", "clamp_max", "where", "masked_fill", "threshold", "threshold_backward", "isnan", "isinf", "eq", "ne", "lt",
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
-    "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
+    "amax", "amin", "aminmax", "count_nonzero", "equal", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
     "sort", "topk", "kthvalue", "median", "median_dim", "nanmedian", "nanmedian_dim", "mode", "cummax", "cummin", "unique", "isin",
     "searchsorted", "bincount", "histc",
@@ -52,7 +52,7 @@ EXACT = {
 EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("a[ln][ly]*", "no rows", "*", "*", "nothing to compute"),
     ("a[ln][ly]*", "empty rows", "*", "*", "nothing to compute"),
-    *[(op, rows, "*", "*", "nothing to compute") for op in ("sum*", "mean*", "prod*") for rows in ("no rows", "empty rows")],
+    *[(op, rows, "*", "*", "nothing to compute") for op in ("sum*", "mean*", "prod*", "nansum*", "var*", "std*", "linalg_vector_norm*", "logsumexp*", "count_nonzero*", "trace") for rows in ("no rows", "empty rows")],
     *[("masked_fill.*[ar]", s, "*", "*", "self is broadcast by the mask") for s in ("broadcast both", "0-d first", "special")],
     ("cum*_", "() dim=0 *", "bool", "*", "torch takes a 0-d bool here and no other"),
     ("linear", "*", "*int*", "*", "a model's layer: floating point only"),
@@ -577,6 +577,8 @@ def _results(case, raw, args) -> list[torch.Tensor]:
         return [args[0], args[1]]
     if isinstance(raw, torch.Tensor):
         return [raw]
+    if isinstance(raw, bool):
+        return [torch.tensor(raw)]
     if raw is None:  # _cummax_helper
         return [args[1], args[2]]
     return [t for t in raw if t is not None]
