@@ -68,6 +68,7 @@ bool reduce(Row& r, torch::jit::Stack& st, bool by_order) {
     const auto list = a[r.dim].toIntList();
     for (size_t i = 0; i < list.size(); i++)
       if (!add_dim(list.get(i))) return false;
+    if (list.empty() && op_rule(r.op) == rule::to_float) return false;  // logsumexp over none: an error, or not, by dtype
     if (list.empty()) red.dims = all;
   } else {
     return false;
@@ -81,6 +82,7 @@ bool reduce(Row& r, torch::jit::Stack& st, bool by_order) {
   } else if (r.op->par && !parameter(a[r.par[0]], call)) {
     return false;
   }
+  if (by_order && !self.is_floating_point()) return false;  // torch's error
   if (by_order && red.dtype >= 0 &&
       static_cast<int>(c10::promoteTypes(self.scalar_type(), static_cast<c10::ScalarType>(red.dtype))) != red.dtype)
     return false;  // torch's error
