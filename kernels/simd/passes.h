@@ -38,25 +38,43 @@ template <class F, class A, class W> GEMS_FN void empty_slots(W (&s)[F::decl.slo
   });
 }
 
-template <class F, class A>
+// f(x[0]) ... f(x[n - 1]) combined. bfloat16 as it lies there, two at a time (fold_bf16).
+template <class A, class S, class T, class C> GEMS_FN A fold_terms(const S* x, size_t n, A none, T term, C combine) {
+  if constexpr (gems::is_same<S, gems::bf16>) {
+    const bf16_pair* pairs = (const bf16_pair*)x;
+    const A r = fold(
+        n / 2, none,
+        [&](size_t i) GEMS_LAMBDA_INLINE {
+          const gems::u32 w = pairs[i];
+          return combine(term(__builtin_bit_cast(float, w << 16)), term(__builtin_bit_cast(float, w & 0xffff0000u)));
+        },
+        combine);
+    return n & 1 ? combine(r, term(gems::bf16_to_float(x[n - 1]))) : r;
+  } else {
+    return fold(
+        n, none, [&](size_t i) GEMS_LAMBDA_INLINE { return term(x[i]); }, combine);
+  }
+}
+
+template <class F, class A, class M>
 __attribute__((flatten)) static void passes_inner(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t,
                                                   void* const* acc, const gems_scalar* par) {
   typedef typename state_of<A>::type W;
   constexpr int S = F::decl.slots;
-  constexpr size_t block = 16384 / sizeof(A);
+  constexpr size_t block = 16384 / sizeof(M);
   const A p = parameter_of<F, A>(par);
   for (size_t r = 0; r < rows; r++) {
-    const A* x = (const A*)in[0] + (ptrdiff_t)r * step[0];
+    const M* x = (const M*)in[0] + (ptrdiff_t)r * step[0];
     W all[S];
     empty_slots<F, A>(all);
     for (size_t at = 0; at < n; at += block) {
       const size_t len = n - at < block ? n - at : block;
-      const A* y = x + at;
+      const M* y = x + at;
       A t[S] = {};
       each_output<F::passes>([&](auto pass) GEMS_LAMBDA_INLINE {
         constexpr int P = pass.value;
-        t[P] = fold(
-            len, F::template none<P, A>(), [&](size_t i) GEMS_LAMBDA_INLINE { return F::template term<P>(y[i], t, p); },
+        t[P] = fold_terms(
+            y, len, F::template none<P, A>(), [&](A v) GEMS_LAMBDA_INLINE { return F::template term<P>(v, t, p); },
             [](A a, A b) GEMS_LAMBDA_INLINE { return F::template join<P>(a, b); });
         F::template after<P>(t, (A)len);
       });
@@ -148,7 +166,8 @@ template <class F, class A> __attribute__((flatten)) static void passes_finish(v
 
 template <class F, class A> constexpr void add_passes(gems_any_fn (&fn)[GEMS_CELL_KINDS]) {
   static_assert(F::decl.out <= F::decl.slots && F::passes <= F::decl.slots);
-  fn[GEMS_REDUCE_INNER] = (gems_any_fn)passes_inner<F, A>;
+  fn[GEMS_REDUCE_INNER] = (gems_any_fn)passes_inner<F, A, A>;
+  if constexpr (gems::is_same<A, float>) fn[GEMS_REDUCE_INNER_BF16] = (gems_any_fn)passes_inner<F, A, gems::bf16>;
   fn[GEMS_REDUCE_OUTER] = (gems_any_fn)passes_outer<F, A>;
   fn[GEMS_REDUCE_COMBINE] = (gems_any_fn)passes_combine<F, A>;
   fn[GEMS_REDUCE_FINISH] = (gems_any_fn)passes_finish<F, A>;
