@@ -51,7 +51,7 @@ struct Channels {
   c10::Device device = c10::kCPU;
 
   bool of(const Tensor& x) {
-    if (!x.device().is_cpu() || x.dim() < 2 || x.numel() == 0 || !is_float(x)) return false;
+    if (!x.device().is_cpu() || x.dim() < 2 || x.dim() > kMaxRank || x.numel() == 0 || !is_float(x)) return false;
     compute = x.scalar_type() == c10::kDouble ? GEMS_F64 : GEMS_F32;
     c = x.size(1);
     hw = x.numel() / (x.size(0) * c);
@@ -174,7 +174,12 @@ bool parameter_dtype(const Tensor& x, std::initializer_list<const Tensor*> param
 }
 
 Tensor result_like(const Tensor& x) {
-  return x.is_contiguous() ? allocate(x.sizes(), static_cast<int>(x.scalar_type()), x.device()) : at::empty_like(x);
+  OutMeta m;
+  m.ndim = static_cast<int>(x.dim());
+  m.dtype = static_cast<int>(x.scalar_type());
+  m.contiguous = x.is_contiguous();
+  for (int d = 0; d < m.ndim; d++) m.sizes[d] = x.size(d), m.strides[d] = x.stride(d);
+  return allocate(m, x.device());
 }
 bool fits(const Tensor& given, c10::IntArrayRef sizes, c10::ScalarType dtype, const Tensor* like) {
   return given.device().is_cpu() && given.sizes() == sizes && given.scalar_type() == dtype &&
@@ -245,7 +250,7 @@ bool handle_batch_norm(Row& r, torch::jit::Stack& st) {
   st.emplace_back(std::move(out));
   st.emplace_back(std::move(mean));
   st.emplace_back(std::move(invstd));
-  if (update) st.emplace_back(at::empty({0}, x.options().dtype(c10::kByte)));
+  if (update) st.emplace_back(allocate(c10::IntArrayRef(int64_t{0}), GEMS_U8, x.device()));
   return true;
 }
 
@@ -318,7 +323,7 @@ namespace {
 
 // [N, C, HxW] in `groups` of channels; `from`: the position of N among the arguments.
 bool groups_of(const Tensor& x, const c10::IValue* a, int from, Channels& s, int64_t& groups) {
-  if (!x.device().is_cpu() || !x.is_contiguous() || x.numel() == 0 || !is_float(x)) return false;
+  if (!x.device().is_cpu() || !x.is_contiguous() || x.dim() > kMaxRank || x.numel() == 0 || !is_float(x)) return false;
   s.compute = x.scalar_type() == c10::kDouble ? GEMS_F64 : GEMS_F32;
   s.n = a[from].toInt();
   s.c = a[from + 1].toInt();
@@ -381,8 +386,8 @@ bool handle_group_norm_backward(Row& r, torch::jit::Stack& st) {
   c10::ScalarType dtype, saved;
   if (!groups_of(x, a, 5, s, groups) || !parameter_dtype(x, {&w}, s.c, dtype) ||
       !parameter_dtype(x, {&mean, &rstd}, s.n * groups, saved) || grad.scalar_type() != x.scalar_type() ||
-      grad.sizes() != x.sizes() || !grad.is_contiguous())
-    return false;
+      grad.sizes() != x.sizes() || !grad.is_contiguous() || (!w.defined() && (mask.get(1) || mask.get(2))))
+    return false;  // the last: an error of torch
   const size_t each = static_cast<size_t>(s.c / groups), all = static_cast<size_t>(s.n * s.c), c = static_cast<size_t>(s.c);
   const Numbers ws = read(w, s.c, 1), m = read(mean, s.n * groups, 0), is = read(rstd, s.n * groups, 1);
   Numbers means(all);
@@ -453,9 +458,7 @@ bool handle_weight_norm(Row& r, torch::jit::Stack& st) {
     stats(5, norms);
   } else {
     if (g.scalar_type() != v.scalar_type()) return false;
-    // In 16 bits the norms are kept in float on CUDA.
-    const bool wide = v.device().is_cuda() && v.scalar_type() != c10::kDouble;
-    second = allocate(g.sizes(), wide ? int{GEMS_F32} : static_cast<int>(g.scalar_type()), v.device());
+    second = allocate(g.sizes(), s.compute, v.device());  // norms of 16-bit weights are float
     rows(2, v);
     stats(3, g);
   }
