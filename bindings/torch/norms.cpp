@@ -1,6 +1,7 @@
 // Norms over channels (batch, group) and weights. Batch and group norm: statistics by a reduction, a few numbers for each channel made of
 // them here, then one pass over the elements (ops/row/channel_*.op.h). Here means the CPU: on CUDA that would be launches in between,
 // and the native kernels (cuDNN's for training) stay.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -43,10 +44,11 @@ void write(const Tensor& t, const Numbers& v) {
   });
 }
 
-// x as planes of a sample's channel, or with the channels side by side.
+// x as planes of a sample's channel, or as rows along which the channel changes: channels-last pixels, or whole samples of short planes
+// (a row's overhead is some 30 ns).
 struct Channels {
   bool last = false;
-  int64_t n = 0, c = 0, hw = 1;  // last: n counts pixels, too
+  int64_t n = 0, c = 0, hw = 1;  // last: n rows of c * hw elements, hw of each channel beside each other
   int compute = GEMS_F32;
   c10::Device device = c10::kCPU;
 
@@ -56,14 +58,33 @@ struct Channels {
     c = x.size(1);
     hw = x.numel() / (x.size(0) * c);
     n = x.size(0);
-    if (x.is_contiguous() && hw > 1) return hw >= kShortest;
+    if (x.is_contiguous() && hw > 1) {
+      last = hw < kShortest;
+      return true;
+    }
     last = x.is_contiguous() || x.is_contiguous(c10::MemoryFormat::ChannelsLast) ||
            x.is_contiguous(c10::MemoryFormat::ChannelsLast3d);
     n *= hw;
     hw = 1;
     return last;
   }
-  static constexpr int64_t kShortest = 8;  // a row's overhead is some 30 ns
+  static constexpr int64_t kShortest = 256;
+  int64_t row() const { return c * hw; }
+  // One number a channel along a row.
+  Numbers along(const Numbers& v) const {
+    if (hw == 1) return v;
+    Numbers r;
+    r.reserve(static_cast<size_t>(row()));
+    for (double x : v) r.insert(r.end(), static_cast<size_t>(hw), x);
+    return r;
+  }
+  // Sums of what a row has for each channel.
+  Numbers folded(const Numbers& v) const {
+    if (hw == 1) return v;
+    Numbers r(static_cast<size_t>(c), 0);
+    for (size_t i = 0; i < v.size(); i++) r[i / static_cast<size_t>(hw)] += v[i];
+    return r;
+  }
 };
 
 // Operands of a call as arrays of our own shape.
@@ -114,35 +135,57 @@ Tensor numbers(const Channels& k, const Numbers& v) {
 }
 
 void set_elements(Call& call, int k, const Channels& s, const Tensor& t) {
-  if (s.last) call.set(k, t, {s.n, s.c}, {s.c, 1});
+  if (s.last) call.set(k, t, {s.n, s.row()}, {s.row(), 1});
   else call.set(k, t, {s.n, s.c, s.hw}, {s.c * s.hw, s.hw, 1});
 }
 // One number a channel, or (per_sample) a sample's channel.
 void set_numbers(Call& call, int k, const Channels& s, const Tensor& t, bool per_sample) {
-  if (s.last) call.set(k, t, {s.c}, {1});
+  if (s.last) call.set(k, t, {s.row()}, {1});
   else call.set(k, t, {s.n, s.c}, {per_sample ? s.c : 0, 1});
 }
 
+// out = f(elements, numbers): short rows are joined to some of 2048 elements, the numbers repeated.
+bool elementwise(const char* op, const Channels& s, std::initializer_list<const Tensor*> elements,
+                 std::initializer_list<const Numbers*> numbers_of, bool per_sample, const Tensor& out) {
+  auto part = [&](int64_t first, int64_t rows, int64_t joined) {
+    Call call(op, s);
+    std::vector<Tensor> kept;
+    int k = 0;
+    auto place = [&](const Tensor& t) {
+      if (!s.last) return set_elements(call, k++, s, t);
+      const int64_t length = joined * s.row();
+      call.set(k, t, {rows / joined, length}, {length, 1});
+      gems_tensor& g = call.c.t[k++];
+      g.data = static_cast<char*>(g.data) + first * s.row() * dtype_size(g.dtype);
+    };
+    place(out);
+    for (const Tensor* t : elements) place(*t);
+    for (const Numbers* v : numbers_of) {
+      if (!s.last) {
+        kept.push_back(numbers(s, *v));
+        set_numbers(call, k++, s, kept.back(), per_sample);
+        continue;
+      }
+      const Numbers once = s.along(*v);
+      Numbers all;
+      for (int64_t j = 0; j < joined; j++) all.insert(all.end(), once.begin(), once.end());
+      kept.push_back(numbers(s, all));
+      call.set(k++, kept.back(), {joined * s.row()}, {1});
+    }
+    return call.row(s.last ? 1 : 2);
+  };
+  if (!s.last) return part(0, s.n, 1);
+  const int64_t joined = std::clamp<int64_t>(2048 / s.row(), 1, s.n), whole = s.n / joined * joined;
+  return part(0, whole, joined) && (whole == s.n || part(whole, s.n - whole, s.n - whole));
+}
 // out = x * scale + shift
 bool affine(const Channels& s, const Tensor& x, const Numbers& scale, const Numbers& shift, bool per_sample, const Tensor& out) {
-  Call call(s.last ? "channel_affine_last" : "channel_affine", s);
-  const Tensor a = numbers(s, scale), b = numbers(s, shift);
-  set_elements(call, 0, s, out);
-  set_elements(call, 1, s, x);
-  set_numbers(call, 2, s, a, per_sample);
-  set_numbers(call, 3, s, b, per_sample);
-  return call.row(s.last ? 1 : 2);
+  return elementwise(s.last ? "channel_affine_last" : "channel_affine", s, {&x}, {&scale, &shift}, per_sample, out);
 }
 // out = grad * a + x * b + c
 bool gradient(const Channels& s, const Tensor& grad, const Tensor& x, const Numbers& a, const Numbers& b, const Numbers& c,
               bool per_sample, const Tensor& out) {
-  Call call(s.last ? "channel_grad_last" : "channel_grad", s);
-  const Tensor numbers_of[3] = {numbers(s, a), numbers(s, b), numbers(s, c)};
-  set_elements(call, 0, s, out);
-  set_elements(call, 1, s, grad);
-  set_elements(call, 2, s, x);
-  for (int k = 0; k < 3; k++) set_numbers(call, 3 + k, s, numbers_of[k], per_sample);
-  return call.row(s.last ? 1 : 2);
+  return elementwise(s.last ? "channel_grad_last" : "channel_grad", s, {&grad, &x}, {&a, &b, &c}, per_sample, out);
 }
 
 struct Statistics {
@@ -150,13 +193,26 @@ struct Statistics {
 };
 bool batch_statistics(const Channels& s, const Tensor& x, Statistics& st) {
   Call call("batch_stats", s);
-  const Tensor mean = numbers(s, s.c), var = numbers(s, s.c);
-  call.set(0, mean, {s.c}, {1});
-  call.set(1, var, {s.c}, {1});
+  const int64_t n = s.last ? s.row() : s.c;
+  const Tensor mean = numbers(s, n), var = numbers(s, n);
+  call.set(0, mean, {n}, {1});
+  call.set(1, var, {n}, {1});
   set_elements(call, 2, s, x);
   if (!call.reduce(s.last ? 1 : 5)) return false;
-  st.mean = read(mean, s.c, 0);
-  st.var = read(var, s.c, 0);
+  st.mean = read(mean, n, 0);
+  st.var = read(var, n, 0);
+  if (!s.last || s.hw == 1) return true;
+  // Of parts of equal size: the mean of the means; the mean of the variances and the variance of the means.
+  const Numbers means = st.mean;
+  const double part = 1 / static_cast<double>(s.hw);
+  st.mean = s.folded(means);
+  for (double& m : st.mean) m *= part;
+  for (size_t i = 0; i < means.size(); i++) {
+    const double d = means[i] - st.mean[i / static_cast<size_t>(s.hw)];
+    st.var[i] += d * d;
+  }
+  st.var = s.folded(st.var);
+  for (double& v : st.var) v *= part;
   return true;
 }
 
@@ -278,14 +334,15 @@ bool handle_batch_norm_backward(Row& r, torch::jit::Stack& st) {
   if (train || mask.get(1) || mask.get(2)) {
     if (s.last) {
       Call call("layer_norm_param_grad", s);
-      const Tensor out[2] = {numbers(s, s.c), numbers(s, s.c)}, stats[2] = {numbers(s, m), numbers(s, is)};
-      for (int k = 0; k < 2; k++) call.set(k, out[k], {s.c}, {1});
+      const int64_t n = s.row();
+      const Tensor out[2] = {numbers(s, n), numbers(s, n)}, stats[2] = {numbers(s, s.along(m)), numbers(s, s.along(is))};
+      for (int k = 0; k < 2; k++) call.set(k, out[k], {n}, {1});
       set_elements(call, 2, s, grad);
       set_elements(call, 3, s, x);
-      for (int k = 0; k < 2; k++) call.set(4 + k, stats[k], {s.n, s.c}, {0, 1});
+      for (int k = 0; k < 2; k++) call.set(4 + k, stats[k], {s.n, n}, {0, 1});
       if (!call.reduce(1)) return false;
-      dot = read(out[0], s.c, 0);
-      sum = read(out[1], s.c, 0);
+      dot = s.folded(read(out[0], n, 0));
+      sum = s.folded(read(out[1], n, 0));
     } else {
       Call call("channel_sums", s);
       const Tensor out[2] = {numbers(s, s.n * s.c), numbers(s, s.n * s.c)}, means = numbers(s, m);
@@ -427,6 +484,52 @@ bool handle_group_norm_backward(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
+namespace {
+
+// Weight norm along the last dimension: the norms by columns, then all elements.
+bool weight_columns(Channels s, const c10::IValue* a, const Tensor& out, const Tensor& norms, int64_t n) {
+  const Tensor& v = a[0].toTensor();
+  s.last = true;
+  s.c = n;
+  s.n = v.numel() / n;
+  Call call("norm2", s);
+  call.set(0, norms, {n}, {1});
+  set_elements(call, 1, s, v);
+  if (!call.reduce(1)) return false;
+  const Numbers length = read(norms, n, 0);
+  Numbers scale = read(a[1].toTensor(), n, 0);
+  for (size_t i = 0; i < scale.size(); i++) scale[i] /= length[i];
+  return affine(s, v, scale, Numbers(scale.size(), 0), false, out);
+}
+bool weight_columns_backward(Channels s, const c10::IValue* a, const Tensor& gv, const Tensor& gg, int64_t n) {
+  const Tensor &grad = a[0].toTensor(), &v = a[1].toTensor();
+  s.last = true;
+  s.c = n;
+  s.n = v.numel() / n;
+  Call call("layer_norm_param_grad", s);  // of a mean of 0 and a deviation of 1
+  const Tensor dots = numbers(s, n), zero = numbers(s, Numbers(static_cast<size_t>(n), 0)),
+               one = numbers(s, Numbers(static_cast<size_t>(n), 1));
+  call.set(0, dots, {n}, {1});
+  call.set(1, dots, {n}, {1});
+  call.c.t[1].flags = GEMS_T_ABSENT;
+  set_elements(call, 2, s, grad);
+  set_elements(call, 3, s, v);
+  call.set(4, zero, {s.n, n}, {0, 1});
+  call.set(5, one, {s.n, n}, {0, 1});
+  if (!call.reduce(1)) return false;
+  const Numbers g = read(a[2].toTensor(), n, 0), length = read(a[3].toTensor(), n, 0);
+  Numbers dot = read(dots, n, 0), scale(dot.size()), back(dot.size());
+  for (size_t i = 0; i < dot.size(); i++) {
+    scale[i] = g[i] / length[i];
+    back[i] = -scale[i] * dot[i] / (length[i] * length[i]);
+    dot[i] /= length[i];
+  }
+  write(gg, dot);
+  return gradient(s, grad, v, scale, back, Numbers(dot.size(), 0), false, gv);
+}
+
+}  // namespace
+
 // (v, g, dim) -> v * g / norm, norm; (grad, v, g, norms, dim) -> gradients of v and g. dim is the first or the last one.
 bool handle_weight_norm(Row& r, torch::jit::Stack& st) {
   if (r.nouts) return false;
@@ -464,7 +567,10 @@ bool handle_weight_norm(Row& r, torch::jit::Stack& st) {
   }
   rows(0, out);
   stats(1, second);
-  if (!call.row(dim == 0 ? 1 : 0)) return false;
+  const bool columns = dim != 0 && v.device().is_cpu();  // rows across memory are 2 to 3 times slower there than their parts
+  if (columns ? !(backward ? weight_columns_backward(s, a, out, second, kept) : weight_columns(s, a, out, second, kept))
+              : !call.row(dim == 0 ? 1 : 0))
+    return false;
   st.erase(st.end() - r.nargs, st.end());
   st.emplace_back(std::move(out));
   st.emplace_back(std::move(second));
