@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 import samples
+import samples_norms
 import samples_sort
 import torch
 from samples import FLOATS, Sample
@@ -74,6 +75,12 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ],
     ("logsumexp*", "dim=[[][]]*", "*", "*", "over no dimensions"),
     ("logsumexp*", "0-d", "*", "*", "over no dimensions"),
+    ("*norm*", "left*", "*", "*", "as fast natively"),
+    ("*batch_norm*", "*", "*float16", "*", "16 bits: as fast natively"),
+    ("*batch_norm*out", "*train=False*", "*", "*", "nothing is saved"),
+    ("native_group_norm_backward", "*", "*float16", "*", "16 bits: as fast natively"),
+    ("_weight_norm*", "small*", "*float16", "cpu", "16 bits: as fast natively"),
+    *[(op, "[!l]*", "*float*", "cuda", "several launches: CPU only") for op in ("*batch_norm*", "native_group_norm*")],
     ("equal", "(0, 4)*", "*", "*", "nothing to compute"),
     ("equal", "shapes differ", "*", "*", "nothing to compute"),
     ("m[ai][xn].unary_out", "no rows", "*", "*", "nothing to compute"),
@@ -253,7 +260,7 @@ class Case:
     def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
         if self.family == "sort":
             return samples_sort.maker(self)(self, samples.Values(dtype, device))
-        maker = samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
+        maker = samples_norms.MAKERS.get(self.base) or samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
         return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
 
     # ---- running
@@ -585,7 +592,10 @@ def _results(case, raw, args) -> list[torch.Tensor]:
         return [torch.tensor(raw)]
     if raw is None:  # _cummax_helper
         return [args[1], args[2]]
-    return [t for t in raw if t is not None]
+    more = []  # what batch norm leaves in its running statistics
+    if case.op == "batch_stats" and not case.out_names and "running_mean" in [a.name for a in case.arguments] and "backward" not in case.base:
+        more = [t for t in args[3:5] if t is not None]
+    return [t for t in [*raw, *more] if t is not None]
 
 
 def _in_double(sample: Sample) -> Sample:
