@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import math
 import time
 from collections.abc import Iterator
 
@@ -336,7 +337,15 @@ class Case:
             device == "cuda" and "Scalar" not in self.key and self._no_gpu_sort(sample)
         ):  # those natively call operators that are ours
             return "no kernel for GPUs yet"
+        if self.op in ("var_mean", "std_mean") and self._no_freedom(sample):
+            return "no degree of freedom: torch warns"
         return _listed(EXPECTED_NATIVE, at)
+
+    @staticmethod
+    def _no_freedom(sample) -> bool:
+        x, dims, correction = sample.args[0], sample.args[1] if len(sample.args) > 1 else None, sample.kwargs.get("correction")
+        count = x.numel() if not dims else math.prod(x.shape[d] for d in dims if x.dim())
+        return count <= (1 if correction is None else correction)
 
     def _no_gpu_sort(self, sample) -> bool:
         if self.family != "sort" or self.op in NOT_ON_GPU:
