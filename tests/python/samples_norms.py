@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import torch
-from samples import Sample, Values
+from samples import Sample, Values, place
 
 BIG = (2, 8, 96, 100)  # elements enough for what is left alone in small
 
@@ -112,7 +112,35 @@ def safe_softmax(case, v: Values) -> Iterator[Sample]:
         yield Sample("in float", [v((5, 33)), 1, torch.float32])
 
 
+def nll_loss(case, v: Values) -> Iterator[Sample]:
+    planes, backward = "2d" in case.base, case.base.endswith("backward")
+    shapes = [(5, 7, 3, 4), (2, 3, 40, 50), (3, 5, 1, 1)] if planes else [(9, 7), (3000, 11), (1, 5), (7,)]
+    generator = torch.Generator().manual_seed(1)
+    for shape, weighted, reduction, ignored in itertools.product(shapes, (False, True), (1, 0, 2), (-100, 2)):
+        x = v(shape)
+        classes = shape[1] if len(shape) > 1 else shape[0]
+        at = [n for d, n in enumerate(shape) if d != (1 if len(shape) > 1 else 0)]
+        target = place(torch.randint(classes, at, generator=generator), v.device)
+        w = v((classes,)).abs() + (0.5 if v.dtype.is_floating_point else 1) if weighted and v.dtype != torch.bool else None
+        name = f"{shape} {weighted} {reduction} {ignored}"
+        if not backward:
+            yield Sample(name, [x, target, w, reduction, ignored])
+            continue
+        grad = v(at) if reduction == 0 else v(())
+        yield Sample(name, [grad, x, target, w, reduction, ignored, (v(()).abs() + 2 if v.dtype != torch.bool else v(()))])
+    x = v(shapes[0])
+    at = [n for d, n in enumerate(shapes[0]) if d != 1]
+    if not backward:
+        wrong = place(torch.randint(7, at, generator=generator), v.device)
+        wrong.view(-1)[3] = 7
+        if v.device == "cpu":  # an assertion on a GPU
+            yield Sample("left: out of range", [x, wrong, None, 1, -100])
+        yield Sample("left: transposed", [v(shapes[0], "transposed"), wrong.clamp(0, 6), None, 1, -100])
+    yield from ()
+
+
 MAKERS = {
+    "nll_loss_forward": nll_loss, "nll_loss2d_forward": nll_loss, "nll_loss_backward": nll_loss, "nll_loss2d_backward": nll_loss,
     "native_batch_norm": batch_norm, "_native_batch_norm_legit": batch_norm, "_batch_norm_with_update": batch_norm,
     "native_batch_norm_backward": batch_norm_backward, "batch_norm_backward": batch_norm_backward,
     "native_group_norm": group_norm, "native_group_norm_backward": group_norm,

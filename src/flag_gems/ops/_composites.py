@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import torch
 
+from ._composed_norms import COMPOSED
+
 COPY = "clone copy_"
 SCATTER = "clone copy_"
 GRADIENT = "zeros zero_ copy_"
 FILL = "fill_scalar_ fill_tensor_"
 
 COMPOSITES: dict[str, tuple[str, str]] = {
+    **COMPOSED,
     # copies of views
     **{
         name: (name, COPY)
@@ -116,6 +119,8 @@ COMPOSITES: dict[str, tuple[str, str]] = {
 
 def overload_of(name: str):
     """The torch operator; AttributeError where this torch hasn't got it."""
+    if callable(COMPOSITES[name][0]):
+        return COMPOSITES[name][0]
     packet, _, overload = COMPOSITES[name][0].partition(".")
     found = getattr(torch.ops.aten, packet)
     return getattr(found, overload) if overload else found
@@ -128,7 +133,7 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
-        self.__doc__ = f"aten::{COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
+        self.__doc__ = f"{name}, composed of {COMPOSITES[name][1] or 'nothing of ours'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
         self._mask = gems.table.mask(self.rows)
