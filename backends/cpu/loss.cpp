@@ -1,5 +1,7 @@
 // nll_loss of x[n, c, p] at classes target[n, p], and its gradient. par: reduction (0 none, 1 mean, 2 sum), ignored class, classes, points
 // behind a class. Everything is dense; sums are formed in double, by blocks of a fixed size in their order.
+#include <atomic>
+
 #include "backends/cpu/block.h"
 
 namespace gems::cpu {
@@ -17,16 +19,22 @@ struct Nll {
   explicit Nll(const gems_call* call, const gems_tensor& t)
       : reduction(call->par[0].i), ignored(call->par[1].i), classes(call->par[2].i), points(call->par[3].i), n(t.numel),
         target(static_cast<const int64_t*>(t.data)), weight(nullptr) {}
-  int64_t offset(int64_t i) const {  // of target i's element
-    return points == 1 ? i * classes + target[i] : (i / points * classes + target[i]) * points + i % points;
+  // f(i, offset of target first + i's element) for those that count; true: a class out of range, left out.
+  template <class F> bool each(int64_t first, int64_t len, F f) const {
+    const int64_t sample = first / points;
+    int64_t p = first % points, at = sample * classes * points + p;
+    bool bad = false;
+    for (int64_t i = 0; i < len; i++) {
+      const int64_t t = target[first + i];
+      const bool in_range = static_cast<uint64_t>(t) < static_cast<uint64_t>(classes);
+      bad |= t != ignored && !in_range;
+      if (t != ignored && in_range) f(i, at + t * points);
+      at++;
+      if (++p == points) p = 0, at += (classes - 1) * points;
+    }
+    return bad;
   }
   double weight_of(int64_t i) const { return weight ? weight[target[i]] : 1; }
-  bool in_range() const {
-    bool bad = false;
-    for (int64_t i = 0; i < n; i++)
-      bad |= target[i] != ignored && static_cast<uint64_t>(target[i]) >= static_cast<uint64_t>(classes);
-    return !bad;
-  }
 };
 
 // n dense elements in double; `buffer` has room for them.
@@ -52,7 +60,7 @@ const double* weights(const gems_tensor& w, int64_t classes, Scratch& scratch) {
 gems_status nll_loss(const gems_call* call) {
   const gems_tensor &out = call->t[0], &total = call->t[1], &x = call->t[2], &w = call->t[4];
   Nll p(call, call->t[3]);
-  if (!p.in_range()) return unsupported("a class out of range");
+  std::atomic<bool> bad{false};
   Scratch kept, sums;
   p.weight = weights(w, p.classes, kept);
   const int64_t size = dtype_size(x.dtype), blocks = (p.n + kBlock - 1) / kBlock;
@@ -63,7 +71,8 @@ gems_status nll_loss(const gems_call* call) {
     for (int64_t b = begin; b < end; b++) {
       const int64_t first = b * kBlock, len = std::min(kBlock, p.n - first);
       auto take = [&](auto* to, const auto* from) {
-        for (int64_t i = 0; i < len; i++) to[i] = p.target[first + i] == p.ignored ? 0 : from[p.offset(first + i)];
+        std::memset(to, 0, static_cast<size_t>(len * size));
+        if (p.each(first, len, [&](int64_t i, int64_t at) { to[i] = from[at]; })) bad = true;
       };
       if (size == 2) take(reinterpret_cast<uint16_t*>(raw), static_cast<const uint16_t*>(x.data));
       else if (size == 4) take(reinterpret_cast<uint32_t*>(raw), static_cast<const uint32_t*>(x.data));
@@ -71,6 +80,7 @@ gems_status nll_loss(const gems_call* call) {
       gems_tensor block = x;
       block.data = raw;
       const double* v = in_double(block, 0, len, wide);
+      if (bad.load(std::memory_order_relaxed)) return;
       double loss = 0, weight = 0;
       for (int64_t i = 0; i < len; i++) {
         const bool counts = p.target[first + i] != p.ignored;
@@ -84,6 +94,7 @@ gems_status nll_loss(const gems_call* call) {
       partial[2 * b + 1] = weight;
     }
   });
+  if (bad) return unsupported("a class out of range");  // the native kernel raises torch's error
   double loss = 0, weight = 0;
   for (int64_t b = 0; b < blocks; b++) loss += partial[2 * b], weight += partial[2 * b + 1];
   if (p.reduction == kNone) {
@@ -99,7 +110,7 @@ gems_status nll_loss(const gems_call* call) {
 gems_status nll_loss_backward(const gems_call* call) {
   const gems_tensor &out = call->t[0], &grad = call->t[1], &w = call->t[3], &total = call->t[4];
   Nll p(call, call->t[2]);
-  if (!p.in_range()) return unsupported("a class out of range");
+  std::atomic<bool> bad{false};
   Scratch kept;
   p.weight = weights(w, p.classes, kept);
   double one, buffer;
@@ -117,13 +128,14 @@ gems_status nll_loss_backward(const gems_call* call) {
         const int64_t len = std::min(kBlock, (s + rows) * p.points - first);
         const double* g = each ? in_double(grad, first, len, wide) : nullptr;
         for (int64_t i = 0; i < len; i++)
-          value[i] = p.target[first + i] == p.ignored ? 0 : -p.weight_of(first + i) * (each ? g[i] : scale);
+          value[i] = each ? -g[i] : -scale;
+        if (p.weight)
+          p.each(first, len, [&](int64_t i, int64_t) { value[i] *= p.weight_of(first + i); });
         gems_tensor block = out;
         block.data = raw;
         from_double(value, block, 0, len);
         auto put = [&](auto* to, const auto* from) {
-          for (int64_t i = 0; i < len; i++)
-            if (p.target[first + i] != p.ignored) to[p.offset(first + i)] = from[i];
+          if (p.each(first, len, [&](int64_t i, int64_t at) { to[at] = from[i]; })) bad = true;
         };
         if (size == 2) put(static_cast<uint16_t*>(out.data), reinterpret_cast<const uint16_t*>(raw));
         else if (size == 4) put(static_cast<uint32_t*>(out.data), reinterpret_cast<const uint32_t*>(raw));
@@ -132,6 +144,7 @@ gems_status nll_loss_backward(const gems_call* call) {
       s += rows;
     }
   });
+  if (bad) return unsupported("a class out of range");
   return GEMS_OK;
 }
 
