@@ -17,8 +17,13 @@ struct Nll {
   const double* weight;  // null: 1
 
   explicit Nll(const gems_call* call, const gems_tensor& t)
-      : reduction(call->par[0].i), ignored(call->par[1].i), classes(call->par[2].i), points(call->par[3].i), n(t.numel),
-        target(static_cast<const int64_t*>(t.data)), weight(nullptr) {}
+      : reduction(call->par[0].i),
+        ignored(call->par[1].i),
+        classes(call->par[2].i),
+        points(call->par[3].i),
+        n(t.numel),
+        target(static_cast<const int64_t*>(t.data)),
+        weight(nullptr) {}
   // f(i, offset of target first + i's element) for those that count; true: a class out of range, left out.
   template <class F> bool each(int64_t first, int64_t len, F f) const {
     const int64_t sample = first / points;
@@ -127,10 +132,8 @@ gems_status nll_loss_backward(const gems_call* call) {
       for (int64_t first = s * p.points; first < (s + rows) * p.points; first += kBlock) {
         const int64_t len = std::min(kBlock, (s + rows) * p.points - first);
         const double* g = each ? in_double(grad, first, len, wide) : nullptr;
-        for (int64_t i = 0; i < len; i++)
-          value[i] = each ? -g[i] : -scale;
-        if (p.weight)
-          p.each(first, len, [&](int64_t i, int64_t) { value[i] *= p.weight_of(first + i); });
+        for (int64_t i = 0; i < len; i++) value[i] = each ? -g[i] : -scale;
+        if (p.weight) p.each(first, len, [&](int64_t i, int64_t) { value[i] *= p.weight_of(first + i); });
         gems_tensor block = out;
         block.data = raw;
         from_double(value, block, 0, len);

@@ -20,8 +20,8 @@ struct Plan {
   int slot_of[GEMS_MAX_OPERANDS];  // of output o; -1: ABSENT
   bool outer;                      // the kept dimension is the fast one: columns are folded
   const gems_scalar* par;
-  bool truth;                      // any, all: a decided result ends the walk
-  int64_t K, R, N;                 // fast kept dimension, fast reduced dimension, all reduced elements
+  bool truth;       // any, all: a decided result ends the walk
+  int64_t K, R, N;  // fast kept dimension, fast reduced dimension, all reduced elements
   int64_t tile, block, ktiles, tiles, chunk, chunks;
 
   int64_t row_length() const { return outer ? K : R; }  // of what is loaded at most

@@ -336,7 +336,7 @@ void check_scan(Run& r) {
 
 void check_index(Run& r) {
   if (!strncmp(r.op->name, "nll_loss", 8)) return;  // CPU only
-  const bool backward = r.op->par == 1;  // embedding_dense_backward: padding_idx
+  const bool backward = r.op->par == 1;             // embedding_dense_backward: padding_idx
   for (int dtype : {GEMS_BF16, GEMS_F32, GEMS_F64, GEMS_U8})
     for (int index : {GEMS_I64, GEMS_I32}) {
       if (!r.level && index == GEMS_I32 && dtype != GEMS_BF16) continue;

@@ -38,7 +38,8 @@ bool fill(gems_call& call, const Tensor& x, const Tensor& target, const Tensor& 
   call.it.numel = x.numel();  // what is touched has no iteration space
   call.it.ndim = call.it.nred = 0;
   call.npar = 4;
-  call.par[0].i = reduction.toInt() == 0 && x.dim() == 1 ? 2 : reduction.toInt();  // one element is its sum, and its weight is told
+  call.par[0].i =
+      reduction.toInt() == 0 && x.dim() == 1 ? 2 : reduction.toInt();  // one element is its sum, and its weight is told
   call.par[1].i = ignored.toInt();
   call.par[2].i = classes;
   call.par[3].i = target.numel() / (target.dim() ? target.size(0) : 1);

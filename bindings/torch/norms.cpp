@@ -321,8 +321,9 @@ bool handle_batch_norm_backward(Row& r, torch::jit::Stack& st) {
   const auto mask = a[9].toBoolList();
   Channels s;
   c10::ScalarType dtype;
-  if (!s.of(x) || x.numel() < kFewest || !mean.defined() || !inv.defined() || !parameter_dtype(x, {&w, &mean, &inv}, s.c, dtype) ||
-      grad.scalar_type() != x.scalar_type() || grad.sizes() != x.sizes() || grad.strides() != x.strides())
+  if (!s.of(x) || x.numel() < kFewest || !mean.defined() || !inv.defined() ||
+      !parameter_dtype(x, {&w, &mean, &inv}, s.c, dtype) || grad.scalar_type() != x.scalar_type() || grad.sizes() != x.sizes() ||
+      grad.strides() != x.strides())
     return false;
   const size_t c = static_cast<size_t>(s.c);
   const Numbers ws = read(w, s.c, 1), m = read(mean, s.c, 0);
@@ -442,7 +443,8 @@ bool handle_group_norm_backward(Row& r, torch::jit::Stack& st) {
   c10::ScalarType dtype, saved;
   if (!groups_of(x, a, 5, s, groups) || !parameter_dtype(x, {&w}, s.c, dtype) ||
       !parameter_dtype(x, {&mean, &rstd}, s.n * groups, saved) || grad.scalar_type() != x.scalar_type() ||
-      grad.sizes() != x.sizes() || !grad.is_contiguous() || x.element_size() == 2 || (!w.defined() && (mask.get(1) || mask.get(2))))
+      grad.sizes() != x.sizes() || !grad.is_contiguous() || x.element_size() == 2 ||
+      (!w.defined() && (mask.get(1) || mask.get(2))))
     return false;  // 16 bits: 0.59 ms natively, 0.99 here (8x64x56x56); the last: an error of torch
   const size_t each = static_cast<size_t>(s.c / groups), all = static_cast<size_t>(s.n * s.c), c = static_cast<size_t>(s.c);
   const Numbers ws = read(w, s.c, 1), m = read(mean, s.n * groups, 0), is = read(rstd, s.n * groups, 1);

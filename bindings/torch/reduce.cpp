@@ -92,7 +92,7 @@ bool reduce(Row& r, torch::jit::Stack& st, bool by_order) {
   OutMeta meta[kMaxOuts];
   const int default_dtype = static_cast<int>(c10::typeMetaToScalarType(c10::get_default_dtype()));
   if (plan_reduce(call, red, default_dtype, meta) != Plan::ok) return false;
-  if (op_rule(r.op) == rule::index && !r.op->slots && self.scalar_type() == c10::kBool) return false;   // torch's error
+  if (op_rule(r.op) == rule::index && !r.op->slots && self.scalar_type() == c10::kBool) return false;  // torch's error
   if (op_rule(r.op) == rule::to_float && !dtype_is_float(meta[0].dtype)) return false;  // mean of integers: torch's error
   if (r.op->slots && r.op->par && op_rule(r.op) == rule::same && !has_freedom(self, red, call.par[0].d)) return false;
   at::Tensor out[kMaxOuts];
@@ -170,7 +170,8 @@ bool handle_equal(Row& r, torch::jit::Stack& st) {
   Reduction red;
   red.dims = (uint64_t{1} << x.dim()) - 1;
   OutMeta meta;
-  if (x.dim() > kMaxRank || !dtype_is_served(call.t[1].dtype) || plan_reduce(call, red, GEMS_F32, &meta) != Plan::ok) return false;
+  if (x.dim() > kMaxRank || !dtype_is_served(call.t[1].dtype) || plan_reduce(call, red, GEMS_F32, &meta) != Plan::ok)
+    return false;
   meta.dtype = GEMS_BOOL;  // of uint8 too
   const at::Tensor out = allocate(meta, x.device());
   writable(out, call.t[0]);

@@ -55,8 +55,8 @@ struct decl {
   // on: others are torch's errors.
   unsigned promote = 0;
   const char* types =
-      "fd";  // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
-  int slots = 0;    // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
+      "fd";       // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
+  int slots = 0;  // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
   const char* choices = "";  // a str argument becomes its position in this blank-separated list ("none tanh")
   const char* missing = "";  // value of operand k when None was given, blank-separated: "- -inf inf" (clamp)
   tol t{1e-6, 1e-7};

@@ -87,9 +87,9 @@ __attribute__((flatten)) static void passes_inner(const void* const* in, const p
   }
 }
 
-template <class F, class A>
-__attribute__((flatten)) static void passes_outer(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t,
-                                                  void* const* acc, const gems_scalar* par) {
+template <class F, class A> __attribute__((flatten)) static void passes_outer(const void* const* in, const ptrdiff_t* step,
+                                                                              size_t rows, size_t n, int64_t, void* const* acc,
+                                                                              const gems_scalar* par) {
   typedef typename state_of<A>::type W;
   constexpr int S = F::decl.slots, L = kLanes<A>;
   alignas(64) A t[S][GEMS_REDUCE_TILE];
@@ -139,7 +139,8 @@ __attribute__((flatten)) static void passes_outer(const void* const* in, const p
   }
 }
 
-template <class F, class A> __attribute__((flatten)) static void passes_combine(void* const* acc, const void* const* x, size_t n) {
+template <class F, class A>
+__attribute__((flatten)) static void passes_combine(void* const* acc, const void* const* x, size_t n) {
   typedef typename state_of<A>::type W;
 #pragma GCC ivdep
   for (size_t j = 0; j < n; j++) {
@@ -151,8 +152,8 @@ template <class F, class A> __attribute__((flatten)) static void passes_combine(
   }
 }
 
-template <class F, class A> __attribute__((flatten)) static void passes_finish(void* const* acc, size_t n, double count,
-                                                                               const gems_scalar* par) {
+template <class F, class A>
+__attribute__((flatten)) static void passes_finish(void* const* acc, size_t n, double count, const gems_scalar* par) {
   typedef typename state_of<A>::type W;
   const W p = parameter_of<F, W>(par);
 #pragma GCC ivdep

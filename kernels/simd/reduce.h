@@ -91,10 +91,9 @@ __attribute__((flatten)) static void reduce_inner(const void* const* in, const p
   }
 }
 
-template <class F, class A, int I, int O> __attribute__((flatten)) static void reduce_outer(const void* const* in,
-                                                                                            const ptrdiff_t* step, size_t rows,
-                                                                                            size_t n, int64_t, void* const* acc,
-                                                                                            const gems_scalar*) {
+template <class F, class A, int I, int O>
+__attribute__((flatten)) static void reduce_outer(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t,
+                                                  void* const* acc, const gems_scalar*) {
   each_output<O>([&](auto output) GEMS_LAMBDA_INLINE {
     constexpr int o = output.value;
     A* a = (A*)acc[o];
@@ -140,8 +139,8 @@ __attribute__((flatten)) static void reduce_combine(void* const* acc, const void
     for (size_t j = 0; j < n; j++) a[j] = F::template combine<A>(a[j], b[j]);
   }
 }
-template <class F, class A, int O> __attribute__((flatten)) static void reduce_finish(void* const* acc, size_t n, double count,
-                                                                                             const gems_scalar*) {
+template <class F, class A, int O>
+__attribute__((flatten)) static void reduce_finish(void* const* acc, size_t n, double count, const gems_scalar*) {
   for (int o = 0; o < O; o++) {
     A* a = (A*)acc[o];
 #pragma GCC ivdep

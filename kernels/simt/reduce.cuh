@@ -121,7 +121,8 @@ GEMS_FN void write_results(const Args& a, const typename fold_of<F, A, IX>::type
   if constexpr (O < F::decl.out) {
     typedef nth<O, T...> X;
     if (a.p[O])
-      ((stored_t<X>*)a.p[O])[off[O] + element * a.out_step[O]] = fold_of<F, A, IX>::type::template result<X, O>(s, a.count, a.par);
+      ((stored_t<X>*)a.p[O])[off[O] + element * a.out_step[O]] =
+          fold_of<F, A, IX>::type::template result<X, O>(s, a.count, a.par);
     write_results<F, A, IX, O + 1, T...>(a, s, off, element);
   }
 }
@@ -173,7 +174,9 @@ GEMS_FN void reduce_lanes(const ReduceArgs<F::decl.out, F::decl.in>& a) {
   typedef typename fold_of<F, A, IX>::type Fo;
   typedef typename Fo::State State;
   constexpr int NOUT = F::decl.out, NIN = F::decl.in, UNROLL = 4;
-  constexpr int MANY = is_indexed<F> || NIN > 1 || sizeof(A) == 8 ? 4 : 8, ACCS = in_passes<F> ? 1 : UNROLL * VEC < MANY ? UNROLL * VEC : MANY;
+  constexpr int MANY = is_indexed<F> || NIN > 1 || sizeof(A) == 8 ? 4 : 8, ACCS = in_passes<F>          ? 1
+                                                                                  : UNROLL * VEC < MANY ? UNROLL * VEC
+                                                                                                        : MANY;
   static_assert(sizeof(State) <= kStateBytes(NOUT, F::decl.slots));
   Team<LANES> team;
   const i64 begin = blockIdx.y * a.chunk, end = begin + a.chunk < a.units ? begin + a.chunk : a.units, size = team.size();

@@ -43,9 +43,7 @@ template <int NT> struct DenseRowArgs {
 };
 
 // Room for one partial state: an accumulator for each output, a value and its position, or the slots of a reduction in passes.
-GEMS_FN constexpr int kStateBytes(int outputs, int slots) {
-  return slots > 2 ? slots * 8 : outputs > 2 ? outputs * 8 : 16;
-}
+GEMS_FN constexpr int kStateBytes(int outputs, int slots) { return slots > 2 ? slots * 8 : outputs > 2 ? outputs * 8 : 16; }
 
 // `kept` counts outputs, or packs of neighbouring outputs (reduce_columns). The reduced dimensions count units: packs of the
 // innermost one (reduce_lanes) or elements.

@@ -1,13 +1,14 @@
 #include "kernels/lang/lang.h"
 struct count_nonzero {
-  static constexpr gems::decl decl{.aten =
-                                       "count_nonzero count_nonzero.dim_IntList=count_nonzero_dim count_nonzero.out=count_nonzero_out "
-                                       "count_nonzero.dim_IntList_out=count_nonzero_dim_out",
-                                   .fam = gems::family::reduce,
-                                   .dtype = gems::rule::index,
-                                   .types = "fdl",
-                                   .slots = 1,
-                                   .doc = "how many elements aren't zero"};
+  static constexpr gems::decl decl{
+      .aten =
+          "count_nonzero count_nonzero.dim_IntList=count_nonzero_dim count_nonzero.out=count_nonzero_out "
+          "count_nonzero.dim_IntList_out=count_nonzero_dim_out",
+      .fam = gems::family::reduce,
+      .dtype = gems::rule::index,
+      .types = "fdl",
+      .slots = 1,
+      .doc = "how many elements aren't zero"};
   static constexpr int passes = 1;
   static constexpr bool exact = true;  // a block is counted in its elements' type, all blocks in double or int64
   template <int P, class A> static GEMS_FN A none() { return A(0); }

@@ -1,8 +1,7 @@
 #include "kernels/lang/lang.h"
 struct norm1 {
-  static constexpr gems::decl decl{.fam = gems::family::reduce,
-                                   .types = "fd",
-                                   .doc = "linalg_vector_norm with ord 1: sum of magnitudes"};
+  static constexpr gems::decl decl{
+      .fam = gems::family::reduce, .types = "fd", .doc = "linalg_vector_norm with ord 1: sum of magnitudes"};
   template <class A> static GEMS_FN A identity() { return A(0); }
   template <class A> static GEMS_FN A map(A x) { return gems::abs(x); }
   template <class A> static GEMS_FN A combine(A a, A b) { return a + b; }

@@ -54,7 +54,22 @@ EXACT = {
 EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("a[ln][ly]*", "no rows", "*", "*", "nothing to compute"),
     ("a[ln][ly]*", "empty rows", "*", "*", "nothing to compute"),
-    *[(op, rows, "*", "*", "nothing to compute") for op in ("sum*", "mean*", "prod*", "nansum*", "var*", "std*", "linalg_vector_norm*", "logsumexp*", "count_nonzero*", "trace") for rows in ("no rows", "empty rows")],
+    *[
+        (op, rows, "*", "*", "nothing to compute")
+        for op in (
+            "sum*",
+            "mean*",
+            "prod*",
+            "nansum*",
+            "var*",
+            "std*",
+            "linalg_vector_norm*",
+            "logsumexp*",
+            "count_nonzero*",
+            "trace",
+        )
+        for rows in ("no rows", "empty rows")
+    ],
     *[("masked_fill.*[ar]", s, "*", "*", "self is broadcast by the mask") for s in ("broadcast both", "0-d first", "special")],
     ("cum*_", "() dim=0 *", "bool", "*", "torch takes a 0-d bool here and no other"),
     ("linear", "*", "*int*", "*", "a model's layer: floating point only"),
@@ -263,7 +278,12 @@ class Case:
     def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
         if self.family == "sort":
             return samples_sort.maker(self)(self, samples.Values(dtype, device))
-        maker = samples_norms.MAKERS.get(self.base) or samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
+        maker = (
+            samples_norms.MAKERS.get(self.base)
+            or samples.MAKERS.get(self.root)
+            or samples.MAKERS.get(self.base)
+            or samples.FAMILY_MAKERS[self.family]
+        )
         return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
 
     # ---- running
@@ -604,7 +624,12 @@ def _results(case, raw, args) -> list[torch.Tensor]:
     if raw is None:  # _cummax_helper
         return [args[1], args[2]]
     more = []  # what batch norm leaves in its running statistics
-    if case.op == "batch_stats" and not case.out_names and "running_mean" in [a.name for a in case.arguments] and "backward" not in case.base:
+    if (
+        case.op == "batch_stats"
+        and not case.out_names
+        and "running_mean" in [a.name for a in case.arguments]
+        and "backward" not in case.base
+    ):
         more = [t for t in args[3:5] if t is not None]
     return [t for t in [*raw, *more] if t is not None]
 

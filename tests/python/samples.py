@@ -395,7 +395,9 @@ def reduce(case, v: Values) -> Iterator[Sample]:
 
 
 def traces(case, v: Values) -> Iterator[Sample]:
-    for shape, layout in itertools.product(((5, 33), (300, 7), (1, 1), (0, 4)), ("contiguous", "transposed", "sliced", "expanded")):
+    for shape, layout in itertools.product(
+        ((5, 33), (300, 7), (1, 1), (0, 4)), ("contiguous", "transposed", "sliced", "expanded")
+    ):
         yield Sample(f"{shape} {layout}", [v(shape, layout)])
 
 
@@ -412,7 +414,9 @@ def pairs(case, v: Values) -> Iterator[Sample]:
     if v.dtype.is_floating_point:
         x = place(torch.tensor([1.0, float("nan")]).to(v.dtype), v.device)
         yield Sample("nan", [x, x.clone()])
-        yield Sample("zeros", [place(torch.tensor([0.0]).to(v.dtype), v.device), place(torch.tensor([-0.0]).to(v.dtype), v.device)])
+        yield Sample(
+            "zeros", [place(torch.tensor([0.0]).to(v.dtype), v.device), place(torch.tensor([-0.0]).to(v.dtype), v.device)]
+        )
 
 
 def scan(case, v: Values) -> Iterator[Sample]:

@@ -35,7 +35,9 @@ def batch_norm(case, v: Values) -> Iterator[Sample]:
             if given != "all":
                 w = b = None
             for train in (True, False) if "training" in names else (None,):
-                if given == "nothing" and not ("running_mean" not in names or (train and "Optional" in str(case.arguments[3].type))):
+                if given == "nothing" and not (
+                    "running_mean" not in names or (train and "Optional" in str(case.arguments[3].type))
+                ):
                     continue
                 if train is False and "running_mean" not in names:
                     continue
@@ -46,12 +48,20 @@ def batch_norm(case, v: Values) -> Iterator[Sample]:
                 yield Sample(f"{left} {given} train={train}{' mixed' if mixed else ''}", [*args, *([] if train is None else [train]), 0.1, 1e-5])  # fmt: skip
     w, b, m, s = _params(v, 6)
     x = v((4, 6, 5, 33))
-    for layout, y in (("channels last", x.to(memory_format=torch.channels_last)), ("transposed", v((4, 6, 33, 5)).transpose(2, 3))):
+    for layout, y in (
+        ("channels last", x.to(memory_format=torch.channels_last)),
+        ("transposed", v((4, 6, 33, 5)).transpose(2, 3)),
+    ):
         yield Sample(f"left: {layout}", [y, w, b, *([m, s] if "running_mean" in names else []), *([True] if "training" in names else []), 0.1, 1e-5])  # fmt: skip
 
 
 def batch_norm_backward(case, v: Values) -> Iterator[Sample]:
-    for what, shape in (("planes", BIG), ("short planes", (7, 500, 5, 13 * 3)), ("left: few", (3, 5, 20, 20)), ("left: 2-d", (9, 20))):
+    for what, shape in (
+        ("planes", BIG),
+        ("short planes", (7, 500, 5, 13 * 3)),
+        ("left: few", (3, 5, 20, 20)),
+        ("left: 2-d", (9, 20)),
+    ):
         for train, weight in itertools.product((True, False), (True, False)):
             if not weight and case.base == "batch_norm_backward":
                 continue

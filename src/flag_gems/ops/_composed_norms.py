@@ -65,9 +65,9 @@ def nll_loss_nd_backward(grad_output, input, target, weight=None, reduction=1, i
     flat = input if input.dim() == 4 else input.reshape(*input.shape[:2], 1, -1)
     shape = (flat.shape[0], *flat.shape[2:])
     grad = grad_output.reshape(shape) if reduction == 0 else grad_output
-    return aten.nll_loss2d_backward(
-        grad, flat, target.reshape(shape), weight, reduction, ignore_index, total_weight
-    ).reshape(input.shape)
+    return aten.nll_loss2d_backward(grad, flat, target.reshape(shape), weight, reduction, ignore_index, total_weight).reshape(
+        input.shape
+    )
 
 
 COMPOSED: dict[str, tuple[object, str]] = {
@@ -102,7 +102,7 @@ COMPOSED: dict[str, tuple[object, str]] = {
     # torch's kernels
     **{
         name: (name, "")
-        for name in ("pdist", "_pdist_forward", "_pdist_backward", "_cdist_forward", "_cdist_backward", "_segment_reduce_backward")
+        for name in "pdist _pdist_forward _pdist_backward _cdist_forward _cdist_backward _segment_reduce_backward".split()
     },
     "scaled_softmax_forward": (scaled_softmax_forward, "softmax mul"),
     "scaled_softmax_backward": (scaled_softmax_backward, "softmax_backward mul"),
