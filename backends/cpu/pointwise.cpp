@@ -17,6 +17,10 @@ constexpr int64_t kSpan = 16384;     // elements of a row walked at once: what a
 constexpr int64_t kTile = 128;       // columns of a block with a transposed operand
 constexpr int64_t kTilePad = 64;     // bytes between the rows of a transposed tile: no powers of two
 constexpr int kMaxIn = 4;
+// Results larger than the last level of cache are stored past it: their lines would be read from memory only to be overwritten. Blocks of
+// 1024 float, each read, then written, starve the prefetcher (add of 16M float: 5.4 ms; at once 3.3; blocks of 256 past the cache 2.9, with
+// the next ones' lines asked for ahead 2.7; two cores of a Zen 4, huge pages).
+constexpr int64_t kStreamBytes = 512;
 
 enum class Mode : uint8_t { direct, convert, filled, gather };  // tiles turn a transposed operand into a direct one
 
@@ -36,11 +40,13 @@ struct Walk {
   gems_pointwise_block block;  // nullptr: identity (copy), operand 0 converts straight to the output
   Operand out, in[kMaxIn];
   int nin;
-  int result;  // block's result dtype
+  int result;      // block's result dtype
+  int block_type;  // dtype of its inputs
   int64_t inner, rows, outer;
   int outer_dims;
   int width;     // bytes of an element in blocks
   int64_t most;  // elements of a block of a dense walk
+  bool streams;  // the result goes past the cache
 };
 
 // How an operand's elements of `size` bytes reach a dense buffer.
@@ -71,6 +77,13 @@ void scatter(const Operand& o, const char* src, char* dst, int64_t n, int64_t ro
   }
 }
 
+uint32_t bits_of(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+bool holds_in_bf16(double v) { return (bits_of(static_cast<float>(v)) & 0xffff) == 0; }
+
 template <class T> void fill(void* dst, T v, int64_t n) { std::fill_n(static_cast<T*>(dst), n, v); }
 void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
   switch (compute) {
@@ -78,6 +91,7 @@ void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
     case GEMS_F64: return fill(dst, v.d, n);
     case GEMS_I64: return fill(dst, v.i, n);
     case GEMS_I32: return fill(dst, static_cast<int32_t>(v.i), n);
+    case GEMS_BF16: return fill(dst, static_cast<uint16_t>(bits_of(static_cast<float>(v.d)) >> 16), n);  // holds_in_bf16
     default: return fill(dst, v.i != 0, n);
   }
 }
@@ -123,16 +137,23 @@ const char* step(const Walk& w, Buffers& b, const char* const* src, char* dst, i
   const bool straight = w.out.mode == Mode::direct && !w.out.convert;
   const void* result = in[0];
   if (w.block) {
-    void* to = straight ? dst : b.out;
+    void* to = straight && !w.streams ? dst : b.out;
     if (const char* error = w.block(in, to, static_cast<size_t>(m), w.call->par)) return error;
-    if (straight) return nullptr;
+    if (to == dst) return nullptr;
     result = to;
-  } else if (straight) {
-    if (result != dst) std::memcpy(dst, result, static_cast<size_t>(m * w.out.size));
-    return nullptr;
   }
   if (w.out.mode == Mode::direct) {
-    w.out.convert(result, dst, static_cast<size_t>(m));
+    const auto bytes = static_cast<size_t>(m * w.out.size);
+    if (!w.streams) {
+      if (!straight) w.out.convert(result, dst, static_cast<size_t>(m));
+      else if (result != dst) moves().copy(result, dst, bytes);
+      return nullptr;
+    }
+    if (!straight) {
+      w.out.convert(result, b.raw, static_cast<size_t>(m));
+      result = b.raw;
+    }
+    moves().stream(result, dst, bytes);
     return nullptr;
   }
   if (w.out.convert) {
@@ -146,7 +167,7 @@ const char* step(const Walk& w, Buffers& b, const char* const* src, char* dst, i
 // Prepares what doesn't change over the walk.
 void prefill(const Walk& w, Buffers& b, int64_t n) {
   for (int k = 0; k < w.nin; k++)
-    if (w.in[k].mode == Mode::filled) fill_scalar(b.in[k], w.call->t[1 + k].imm, w.call->compute, std::min(n, kBlock));
+    if (w.in[k].mode == Mode::filled) fill_scalar(b.in[k], w.call->t[1 + k].imm, w.block_type, std::min(n, kBlock));
 }
 
 const char* walk_dense(const Walk& w, int64_t begin, int64_t end) {
@@ -155,12 +176,13 @@ const char* walk_dense(const Walk& w, int64_t begin, int64_t end) {
   const char* src[kMaxIn];
   bool whole = !w.block || !w.out.convert;  // no blocks in between
   for (int k = 0; k < w.nin; k++) whole = whole && w.in[k].mode == Mode::direct;
-  const int64_t chunk = whole ? end - begin : w.most;
+  const int64_t chunk = !whole ? w.most : w.streams && w.block ? kStreamBytes / w.out.size : end - begin;
   for (int64_t at = begin; at < end; at += chunk) {
     const int64_t n = std::min(chunk, end - at);
     for (int k = 0; k < w.nin; k++) src[k] = w.in[k].base + at * w.in[k].size;
     if (const char* error = step(w, b, src, w.out.base + at * w.out.size, n, 1)) return error;
   }
+  if (w.streams) fence();
   return nullptr;
 }
 
@@ -291,22 +313,58 @@ const char* walk_rows(const Pieces& p, int64_t begin, int64_t end) {
 
 static gems_status status_of(const char* error) { return error ? failed(error) : GEMS_OK; }
 
+// Can the call be made of bfloat16 as it lies in memory?
+static bool in_bf16(const gems_call* call) {
+  if (call->compute != GEMS_F32 || !cells_of(call->op)->fn[GEMS_CELL_F32][1]) return false;
+  const bool boolean = static_cast<rule>(call->op->rule) == rule::boolean;
+  if (call->t[0].dtype != (boolean ? int{GEMS_BOOL} : int{GEMS_BF16})) return false;
+  bool any = false;
+  for (int k = 0; k < call->nin; k++) {
+    const gems_tensor& t = call->t[1 + k];
+    if (t.flags & GEMS_T_VIA) return false;
+    if (t.flags & GEMS_T_SCALAR ? !holds_in_bf16(t.imm.d) : t.dtype != GEMS_BF16) return false;
+    any = any || !(t.flags & GEMS_T_SCALAR);
+  }
+  return any;
+}
+
 // Dense operands in the compute type, too few for several threads: one call of the block function, nothing to prepare.
 static bool run_at_once(const gems_call* call, gems_status& status) {
   const gems_iter& it = call->it;
   if (!it.contiguous || it.numel > kGrain) return false;
   const int compute = call->compute;
   const int result = static_cast<rule>(call->op->rule) == rule::boolean ? int{GEMS_BOOL} : compute;
-  if (call->t[0].dtype != result) return false;
+  const bool halves = call->t[1].dtype == GEMS_BF16 && in_bf16(call);
+  if (!halves && call->t[0].dtype != result) return false;
   const void* in[kMaxIn];
   for (int k = 0; k < call->nin; k++) {
     const gems_tensor& t = call->t[1 + k];
-    if (t.dtype != compute || (t.flags & (GEMS_T_SCALAR | GEMS_T_VIA))) return false;
+    if ((!halves && t.dtype != compute) || (t.flags & (GEMS_T_SCALAR | GEMS_T_VIA))) return false;
     in[k] = t.data;
   }
-  const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][0]);
+  const auto block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(compute)][halves]);
   if (!block) return false;
   status = status_of(block(in, call->t[0].data, static_cast<size_t>(it.numel), call->par));
+  return true;
+}
+
+// A number into dense memory: converted once.
+static bool fill_dense(const gems_call* call, int compute) {
+  const gems_tensor& to = call->t[0];
+  const gems_convert_fn convert = to.dtype == compute ? nullptr : convert_fn(compute, to.dtype);
+  if (to.dtype != compute && !convert) return false;
+  const int64_t n = call->it.numel, size = dtype_size(to.dtype);
+  uint64_t value[8], pattern[8];  // eight elements: one of eight bytes up to eight of one
+  fill_scalar(value, call->t[1].imm, compute, 8);
+  if (convert) convert(value, pattern, 8);
+  else std::memcpy(pattern, value, sizeof pattern);
+  const bool past = n * size > last_cache();
+  const auto some = [&](int64_t begin, int64_t end) {
+    moves().fill(pattern[0], static_cast<char*>(to.data) + begin * size, static_cast<size_t>((end - begin) * size), past);
+    if (past) fence();
+  };
+  if (n <= kGrain) some(0, n);
+  else parallel(n, kGrain, some);
   return true;
 }
 
@@ -323,6 +381,7 @@ gems_status run_pointwise(const gems_call* call) {
   const bool identity = call->op->aten[0] == 0 && call->op->nopromote == 0 && call->nin == 1 && call->op->par == 0 &&
                         std::strcmp(call->op->name, "copy") == 0;
   const gems_tensor &to = call->t[0], *from = call->t + 1;
+  if (identity && (from[0].flags & GEMS_T_SCALAR) && it.contiguous && fill_dense(call, call->compute)) return GEMS_OK;
   int block_type = call->compute;  // of the inputs
   w.result = static_cast<rule>(call->op->rule) == rule::boolean ? int{GEMS_BOOL} : int{call->compute};
   if (identity && !(from[0].flags & GEMS_T_SCALAR)) {  // no arithmetic: memory type to memory type
@@ -330,9 +389,14 @@ gems_status run_pointwise(const gems_call* call) {
     w.block = nullptr;
     block_type = w.result = from[0].dtype;
   } else {
-    w.block = reinterpret_cast<gems_pointwise_block>(cells_of(call->op)->fn[cell_type(call->compute)][0]);
+    const gems_any_fn* fn = cells_of(call->op)->fn[cell_type(call->compute)];
+    const bool halves = in_bf16(call);
+    w.block = reinterpret_cast<gems_pointwise_block>(fn[halves]);
     if (!w.block) return unsupported("pointwise: compute type");
+    if (halves) block_type = GEMS_BF16;
+    if (halves && w.result == GEMS_F32) w.result = GEMS_BF16;
   }
+  w.block_type = block_type;
   w.width = dtype_size(block_type);
   const int nd = it.ndim;
   const bool dense = it.contiguous;
@@ -372,6 +436,9 @@ gems_status run_pointwise(const gems_call* call) {
     transposed = transposed || o.transposed;
     by_rows = by_rows && (o.mode != Mode::gather || o.inner == 0);
   }
+  w.streams = dense && it.numel * w.out.size > last_cache();
+  for (int k = 0; k < w.nin; k++)  // in place the line is there already
+    w.streams = w.streams && (w.in[k].mode == Mode::filled || w.in[k].base != w.out.base);
   if (dense) {
     if (it.numel <= kGrain) return status_of(walk_dense(w, 0, it.numel));
     std::atomic<const char*> error{nullptr};
