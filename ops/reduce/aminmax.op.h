@@ -7,6 +7,7 @@ struct aminmax {
                                    .slots = 2,
                                    .doc = "smallest and largest element; NaN propagates"};
   static constexpr int passes = 2;
+  static constexpr bool together = true;  // neither needs the other
   template <int P, class A> static GEMS_FN A none() { return P == 0 ? gems::highest<A>() : gems::lowest<A>(); }
   template <int P, class A> static GEMS_FN A term(A x, const A (&)[2], A) { return x; }
   // A NaN on either side comes through, as in amin.
