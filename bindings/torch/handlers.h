@@ -16,7 +16,7 @@ bool handle_batch_norm_backward(Row&, torch::jit::Stack&);
 bool handle_group_norm(Row&, torch::jit::Stack&);
 bool handle_group_norm_backward(Row&, torch::jit::Stack&);
 bool handle_weight_norm(Row&, torch::jit::Stack&);
-bool handle_softmax(Row&, torch::jit::Stack&);           // _softmax, _log_softmax
+bool handle_softmax(Row&, torch::jit::Stack&);  // _softmax, _log_softmax
 bool handle_safe_softmax(Row&, torch::jit::Stack&);
 bool handle_softmax_backward(Row&, torch::jit::Stack&);  // _softmax_backward_data, _log_softmax_backward_data
 bool handle_layer_norm(Row&, torch::jit::Stack&);

@@ -108,7 +108,8 @@ bool handle_safe_softmax(Row& r, torch::jit::Stack& st) {
   call.nout = call.nin = 1;
   call.npar = 0;
   int dim;
-  if (x.numel() == 0 || !dtype_is_float(result) || !set_compute(call, result) || !wrap_dim(a[1].toInt(), x.dim(), dim)) return false;
+  if (x.numel() == 0 || !dtype_is_float(result) || !set_compute(call, result) || !wrap_dim(a[1].toInt(), x.dim(), dim))
+    return false;
   if (result != dtype && result != GEMS_F32) return false;  // others round on the way
   view(x, call.t[1]);
   OutMeta meta;

@@ -320,7 +320,7 @@ TEST_P(Family, MomentsAndBothExtremes) {
       Tensor x = input(c, dtype, 90, 100);
       Tensor var(GEMS_F64, kept_sizes(c), {}, 2), mean(GEMS_F64, kept_sizes(c)), only(GEMS_F64, kept_sizes(c)),
           least(dtype, kept_sizes(c)), most(dtype, kept_sizes(c));
-      auto moments = [&](gems_tensor second, const Tensor& first) {
+      auto moments = [&](gems_tensor second, Tensor& first) {
         gems_call call = make_call("var_mean", {first.ref(), second}, {x.ref()}, compute_for(dtype));
         call.npar = 1;
         call.par[0].d = 0;
