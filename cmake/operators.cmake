@@ -21,7 +21,7 @@ foreach(h ${GEMS_OP_HEADERS})
   string(APPEND xlist " \\\n  X(${n}, \"${h}\")")
 endforeach()
 list(REMOVE_DUPLICATES GEMS_CHUNKS)
-file(CONFIGURE OUTPUT ${GEMS_GEN}/op_table.inc @ONLY CONTENT "#include \"kernels/lang/lang.h\"\n#include \"kernels/lang/random.h\"\nnamespace {\nnamespace op {\n${all}}\n}\n#define GEMS_OPS(X)${xlist}\n")
+file(CONFIGURE OUTPUT ${GEMS_GEN}/op_table.inc @ONLY CONTENT "#include \"kernels/lang/lang.h\"\n#include \"kernels/lang/moments.h\"\n#include \"kernels/lang/random.h\"\nnamespace {\nnamespace op {\n${all}}\n}\n#define GEMS_OPS(X)${xlist}\n")
 string(MD5 GEMS_OP_TABLE_HASH "${xlist}")
 file(CONFIGURE OUTPUT ${GEMS_GEN}/op_hash.h @ONLY CONTENT "#define GEMS_OP_TABLE_HASH \"${GEMS_OP_TABLE_HASH}\"\n")
 set(GEMS_UNITS "")
@@ -30,6 +30,7 @@ foreach(c ${GEMS_CHUNKS})
 "#include \"kernels/simd/unit_prologue.h\"
 namespace {
 #include \"kernels/lang/lang.h\"
+#include \"kernels/lang/moments.h\"
 #include \"kernels/lang/random.h\"
 namespace op {
 ${inc_${c}}}

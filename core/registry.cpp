@@ -14,29 +14,30 @@ enum {
       kOpCount
 };
 
-#define GEMS_ROW(n, header)                 \
-  {#n,                                      \
-   header,                                  \
-   op::n::decl.aten,                        \
-   op::n::decl.types,                       \
-   op::n::decl.choices,                     \
-   op::n::decl.missing,                     \
-   op::n::decl.roles,                       \
-   op::n::decl.schema,                      \
-   op::n::decl.doc,                         \
-   op::n::decl.t.rel,                       \
-   op::n::decl.t.abs,                       \
-   op::n::decl.samples.lo,                  \
-   op::n::decl.samples.hi,                  \
-   op::n::decl.nopromote,                   \
-   kId_##n,                                 \
-   static_cast<uint8_t>(op::n::decl.fam),   \
-   static_cast<uint8_t>(op::n::decl.dtype), \
-   static_cast<uint8_t>(op::n::decl.in),    \
-   static_cast<uint8_t>(op::n::decl.par),   \
-   static_cast<uint8_t>(op::n::decl.out),   \
-   static_cast<uint8_t>(op::n::decl.wide),  \
-   static_cast<uint8_t>(op::n::decl.promote)},
+#define GEMS_ROW(n, header)                   \
+  {#n,                                        \
+   header,                                    \
+   op::n::decl.aten,                          \
+   op::n::decl.types,                         \
+   op::n::decl.choices,                       \
+   op::n::decl.missing,                       \
+   op::n::decl.roles,                         \
+   op::n::decl.schema,                        \
+   op::n::decl.doc,                           \
+   op::n::decl.t.rel,                         \
+   op::n::decl.t.abs,                         \
+   op::n::decl.samples.lo,                    \
+   op::n::decl.samples.hi,                    \
+   op::n::decl.nopromote,                     \
+   kId_##n,                                   \
+   static_cast<uint8_t>(op::n::decl.fam),     \
+   static_cast<uint8_t>(op::n::decl.dtype),   \
+   static_cast<uint8_t>(op::n::decl.in),      \
+   static_cast<uint8_t>(op::n::decl.par),     \
+   static_cast<uint8_t>(op::n::decl.out),     \
+   static_cast<uint8_t>(op::n::decl.wide),    \
+   static_cast<uint8_t>(op::n::decl.promote), \
+   static_cast<uint8_t>(op::n::decl.slots)},
 constinit const gems_op_info kOps[] = {GEMS_OPS(GEMS_ROW)};
 #undef GEMS_ROW
 }  // namespace

@@ -60,6 +60,8 @@ template <class F> void parallel(int64_t n, int64_t grain, F f) {
 bool copy_transposed(const gems_call* call);
 // embedding_dense_backward, of the index family.
 gems_status embedding_gradient(const gems_call* call);
+gems_status nll_loss(const gems_call* call);  // loss.cpp
+gems_status nll_loss_backward(const gems_call* call);
 
 gems_status run_pointwise(const gems_call* call);
 gems_status run_reduce(const gems_call* call);

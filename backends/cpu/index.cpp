@@ -335,6 +335,7 @@ template <class I> gems_status scatter(Plan& p, int dtype, int combine) {
 }  // namespace
 
 gems_status run_index(const gems_call* call) {
+  if (std::strncmp(call->op->name, "nll_loss", 8) == 0) return call->nout == 2 ? nll_loss(call) : nll_loss_backward(call);
   const gems_tensor &out = call->t[0], &self = call->t[1], &index = call->t[2];
   if (!dtype_is_served(out.dtype) || self.dtype != out.dtype) return unsupported("dtype");
   for (int k = 2; k < 1 + call->nin; k++)

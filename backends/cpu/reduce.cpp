@@ -19,8 +19,9 @@ struct Plan {
   Matrix in[GEMS_MAX_OPERANDS], out[GEMS_MAX_OPERANDS];
   int slot_of[GEMS_MAX_OPERANDS];  // of output o; -1: ABSENT
   bool outer;                      // the kept dimension is the fast one: columns are folded
-  bool truth;                      // any, all: a decided result ends the walk
-  int64_t K, R, N;                 // fast kept dimension, fast reduced dimension, all reduced elements
+  const gems_scalar* par;
+  bool truth;       // any, all: a decided result ends the walk
+  int64_t K, R, N;  // fast kept dimension, fast reduced dimension, all reduced elements
   int64_t tile, block, ktiles, tiles, chunk, chunks;
 
   int64_t row_length() const { return outer ? K : R; }  // of what is loaded at most
@@ -78,7 +79,7 @@ class Cascade {
 
 void finish_tile(const Plan& p, int64_t tile, void* const* acc, char* raw) {
   const int64_t k0 = tile % p.ktiles * p.tile, n = std::min(p.tile, p.K - k0);
-  if (p.finish) p.finish(acc, n, static_cast<double>(p.N));
+  if (p.finish) p.finish(acc, n, static_cast<double>(p.N), p.par);
   for (int o = 0; o < p.nout; o++)
     if (p.slot_of[o] >= 0)
       store(p.out[o], offset_at(*p.it, o, 0, p.nk - 1, tile / p.ktiles) + k0 * p.out[o].col, 1, n, acc[p.slot_of[o]], raw);
@@ -108,8 +109,8 @@ void* const* fold_tile(const Plan& p, int64_t tile, int64_t c0, int64_t c1, Casc
       if (!p.in[k].direct(p.row_length())) to = raw + p.leaf_elements() * p.in[k].size;
     }
     void* const* acc = cascade.next();
-    if (p.outer) p.leaf(in, step, len, kn, at, acc);
-    else p.leaf(in, step, kn, len, at, acc);
+    if (p.outer) p.leaf(in, step, len, kn, at, acc, p.par);
+    else p.leaf(in, step, kn, len, at, acc, p.par);
     bool decided = p.truth && kn == 1 && *static_cast<char*>(acc[0]) != *undecided;
     cascade.push(kn);
     if (decided || (stop && stop->load(std::memory_order_relaxed))) break;
@@ -129,7 +130,7 @@ gems_status run(const Plan& p) {
     void* acc[1] = {&undecided};
     const void* none[1] = {nullptr};
     const ptrdiff_t step[1] = {0};
-    p.leaf(none, step, 1, 0, 0, acc);
+    p.leaf(none, step, 1, 0, 0, acc, nullptr);
   }
   std::atomic<bool> stop{false};
   const bool stops = p.truth && p.tiles == 1 && p.K == 1;
@@ -187,8 +188,11 @@ gems_status run_reduce(const gems_call* call) {
   p.nout = call->nout;
   p.nk = it.ndim - it.nred;
   const bool with_index = !p.finish;
-  p.slots = with_index ? 2 : p.nout;
-  for (int s = 0; s < p.slots; s++) p.width[s] = with_index && s == 1 ? 8 : p.bytes;
+  p.par = call->par;
+  const bool passes = call->op->slots != 0;
+  const int state = passes && compute == GEMS_F32 ? int{GEMS_F64} : compute;  // the type of the accumulators
+  p.slots = passes ? call->op->slots : with_index ? 2 : p.nout;
+  for (int s = 0; s < p.slots; s++) p.width[s] = with_index && s == 1 ? 8 : compute_size(state);
 
   p.K = p.nk ? it.size[p.nk - 1] : 1;
   p.R = it.size[it.ndim - 1];
@@ -217,13 +221,13 @@ gems_status run_reduce(const gems_call* call) {
     if (p.slot_of[o] < 0) continue;
     if (!dtype_is_served(t.dtype)) return unsupported("dtype of the result");
     p.out[o] = {static_cast<char*>(t.data), 0, kept_stride(o), dtype_size(t.dtype),
-                convert_fn(with_index && p.slot_of[o] == 1 ? int{GEMS_I64} : compute, t.dtype)};
+                convert_fn(with_index && p.slot_of[o] == 1 ? int{GEMS_I64} : state, t.dtype)};
   }
 
   // What doesn't lie in the compute type goes through blocks that fit the first-level cache (32 KiB of float).
   if (p.outer) {
     p.tile = std::min<int64_t>(p.K, direct ? GEMS_REDUCE_TILE : GEMS_REDUCE_TILE / 2);
-    p.block = std::clamp<int64_t>(scaled(direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 128);
+    p.block = std::clamp<int64_t>(scaled(passes ? 32768 : direct ? 65536 : 8192) / p.tile, 8, with_index ? 65536 : 128);
     p.leaf = reinterpret_cast<gems_reduce_leaf>(fn[GEMS_REDUCE_OUTER]);
   } else {
     p.block = !direct ? scaled(4096) : p.truth ? 65536 : int64_t{1} << 20;

@@ -1,5 +1,6 @@
 // Planner of the index family: gather and scatter (kernels/simt/index.cuh) and embedding's gradient.
 #include <algorithm>
+#include <cstring>
 
 #include "backends/cuda/geometry.h"
 #include "backends/cuda/jit.h"
@@ -137,6 +138,7 @@ gems_status embedding_grad(const gems_call* c, const Device* dev) {
 }  // namespace
 
 gems_status run_index(const gems_call* c) {
+  if (std::strncmp(c->op->name, "nll_loss", 8) == 0) return unsupported("nll_loss: torch's kernel is one launch, too");
   for (int k = 0; k <= c->nin; k++)
     if (c->t[k].device_type != GEMS_CUDA || c->t[k].device_index != c->t[0].device_index)
       return unsupported("operands on different devices");

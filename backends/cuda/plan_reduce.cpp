@@ -94,6 +94,7 @@ template <int NOUT, int NIN> void fill(const gems_call* c, ReducePlan* p, int64_
       a->div[d] = {k.d, k.mul, k.shift};
     }
   a->count = {double(reduced), float(reduced)};
+  a->par = c->npar ? simt::Number{c->par[0].d, float(c->par[0].d)} : simt::Number{};
   p->single = a->ndim == 1;
 }
 
@@ -110,7 +111,7 @@ template <int NOUT, int NIN> void spread_out(const gems_call* c, const Device& d
     while (!k.tile && p->bx > 8 && ceil_div(a->kept.rows, p->bx) < dev.sm_count && a->units >= 4 * kThreads / p->bx) p->bx /= 2;
     refuse(k.tile > 3 || (k.tile && p->bx > pow2_ceil(a->kept.rows)), "more outputs beside each other than there are");
     p->main.block = threads ? threads : a->units <= kThreads / p->bx * 2 ? kThreads / 2 : kThreads;
-    refuse(p->main.block / 2 * p->vec * simt::kStateBytes(NOUT) > 48 * 1024, "more shared memory than a block has");
+    refuse(p->main.block / 2 * p->vec * simt::kStateBytes(NOUT, c->op->slots) > 48 * 1024, "more shared memory than a block has");
     blocks = ceil_div(a->kept.rows, p->bx);
     most = a->units / (p->main.block / p->bx * 2 * kUnroll);
   } else if (k.tile ? k.tile < 4 : a->units <= 128) {
@@ -222,7 +223,7 @@ gems_status run_reduce(const gems_call* call) {
   const Kernel* finish = kernel_of(call, dev, p, p.finish.key, true);
   if (!finish) return GEMS_UNSUPPORTED;
   void* handle = nullptr;
-  void* partial = scratch(call, size_t(p.outputs) * size_t(p.splits) * simt::kStateBytes(call->nout), &handle);
+  void* partial = scratch(call, size_t(p.outputs) * size_t(p.splits) * simt::kStateBytes(call->nout, call->op->slots), &handle);
   if (!partial) return failed("no device memory for partial results");
   switch (call->nout * 16 + call->nin) {
 #define CASE(NOUT, NIN) \

@@ -11,7 +11,18 @@ bool handle_loss(Row&, torch::jit::Stack&);  // mse_loss, smooth_l1_loss, ...
 bool handle_log_sigmoid_backward(Row&, torch::jit::Stack&);
 bool handle_loss_backward(Row&, torch::jit::Stack&);
 bool handle_reduce(Row&, torch::jit::Stack&);
-bool handle_softmax(Row&, torch::jit::Stack&);           // _softmax, _log_softmax
+bool handle_vector_norm(Row&, torch::jit::Stack&);
+bool handle_trace(Row&, torch::jit::Stack&);
+bool handle_equal(Row&, torch::jit::Stack&);
+bool handle_nll_loss(Row&, torch::jit::Stack&);  // losses.cpp
+bool handle_nll_loss_backward(Row&, torch::jit::Stack&);
+bool handle_batch_norm(Row&, torch::jit::Stack&);  // norms.cpp
+bool handle_batch_norm_backward(Row&, torch::jit::Stack&);
+bool handle_group_norm(Row&, torch::jit::Stack&);
+bool handle_group_norm_backward(Row&, torch::jit::Stack&);
+bool handle_weight_norm(Row&, torch::jit::Stack&);
+bool handle_softmax(Row&, torch::jit::Stack&);  // _softmax, _log_softmax
+bool handle_safe_softmax(Row&, torch::jit::Stack&);
 bool handle_softmax_backward(Row&, torch::jit::Stack&);  // _softmax_backward_data, _log_softmax_backward_data
 bool handle_layer_norm(Row&, torch::jit::Stack&);
 bool handle_layer_norm_backward(Row&, torch::jit::Stack&);

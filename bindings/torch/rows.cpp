@@ -98,6 +98,29 @@ bool handle_softmax(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
+// (self, dim, dtype?): the input is converted first.
+bool handle_safe_softmax(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  const at::Tensor& x = a[0].toTensor();
+  const int dtype = static_cast<int>(x.scalar_type()), result = a[2].isNone() ? dtype : static_cast<int>(a[2].toInt());
+  gems_call call;
+  call.op = r.op;
+  call.nout = call.nin = 1;
+  call.npar = 0;
+  int dim;
+  if (x.numel() == 0 || !dtype_is_float(result) || !set_compute(call, result) || !wrap_dim(a[1].toInt(), x.dim(), dim))
+    return false;
+  if (result != dtype && result != GEMS_F32) return false;  // others round on the way
+  view(x, call.t[1]);
+  OutMeta meta;
+  if (!dtype_is_served(dtype) || !like(x, result, meta)) return false;
+  at::Tensor out = allocate(meta, x.device());
+  writable(out, call.t[0]);
+  if (build_row(call, dim, x.dim() == 0 ? 0 : 1) != Plan::ok || !launch(call)) return false;
+  finish(r, st, std::move(out));
+  return true;
+}
+
 bool handle_softmax_backward(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor &grad = a[0].toTensor(), &y = a[1].toTensor();

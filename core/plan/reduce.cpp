@@ -48,7 +48,7 @@ Plan plan_reduce(gems_call& call, const Reduction& r, int default_dtype, OutMeta
   }
   if (call.nout > 1) {
     out[1] = o;
-    out[1].dtype = GEMS_I64;
+    if (!call.op->slots) out[1].dtype = GEMS_I64;  // a value and its position; in passes: two of one kind
   }
   return Plan::ok;
 }
@@ -66,7 +66,7 @@ Plan build_reduce(gems_call& call, const Reduction& r, bool keep_order) {
     int at = 0;
     for (int d = 0; d < in.ndim; d++) {
       const bool reduced = r.dims >> d & 1u;
-      s.stride[k][d] = reduced ? 0 : o.strides[at];
+      s.stride[k][d] = reduced || (o.flags & GEMS_T_ABSENT) ? 0 : o.strides[at];
       if (!reduced || r.keepdim) at++;
     }
   }

@@ -33,7 +33,7 @@ typedef struct gems_op_info {
   double rel, abs, lo, hi;
   uint32_t nopromote;
   int32_t id;
-  uint8_t family, rule, in, par, out, wide, promote;
+  uint8_t family, rule, in, par, out, wide, promote, slots;
 } gems_op_info;
 
 /* The iteration space of a call, made by the core's planner: broadcast, sorted and collapsed.

@@ -30,14 +30,15 @@ typedef const char* (*gems_pointwise_block)(const void* const* in, void* out, si
 //   INNER: acc[s][r] = fold of row r, in[k] + r * row_step[k], n dense elements;  OUTER: acc[s][j] = fold of column j over `rows` rows of
 //   n dense elements. Both start from the identity; with an index positions count from `base`. row_step in elements.
 //   COMBINE: acc[s][j] = combine(acc[s][j], x[s][j]), acc before x.  FINISH (null with an index): acc[s][j] = finish(acc[s][j], count).
+// In passes (kernels/simd/passes.h) a result has the declared number of slots, in double for float; FINISH leaves output o in slot o.
 //   INNER_BF16 (null where there is none): INNER in float on rows of bfloat16.
 // ABSENT outputs have their slots too.
 enum { GEMS_REDUCE_INNER, GEMS_REDUCE_OUTER, GEMS_REDUCE_COMBINE, GEMS_REDUCE_FINISH, GEMS_REDUCE_INNER_BF16 };
 enum { GEMS_REDUCE_TILE = 1024 };  // most columns of one OUTER call
 typedef void (*gems_reduce_leaf)(const void* const* in, const ptrdiff_t* row_step, size_t rows, size_t n, int64_t base,
-                                 void* const* acc);
+                                 void* const* acc, const gems_scalar* par);
 typedef void (*gems_reduce_combine)(void* const* acc, const void* const* x, size_t n);
-typedef void (*gems_reduce_finish)(void* const* acc, size_t n, double count);
+typedef void (*gems_reduce_finish)(void* const* acc, size_t n, double count, const gems_scalar* par);
 
 // row, kind 0: `rows` rows of n elements. Inputs are dense in the compute type, outputs dense in their own dtype; steps lead from one row
 // to the next, in bytes. Statistics (role s) are one value of the compute type a row. Null: ABSENT.

@@ -83,7 +83,7 @@ template <class F, class A, int I, int O, int o, class S> GEMS_FN A reduce_row(c
 
 template <class F, class A, class S, int I, int O>
 __attribute__((flatten)) static void reduce_inner(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t,
-                                                  void* const* acc) {
+                                                  void* const* acc, const gems_scalar*) {
   for (size_t r = 0; r < rows; r++) {
     const S* p[I];
     for (int k = 0; k < I; k++) p[k] = (const S*)in[k] + (ptrdiff_t)r * step[k];
@@ -91,9 +91,9 @@ __attribute__((flatten)) static void reduce_inner(const void* const* in, const p
   }
 }
 
-template <class F, class A, int I, int O> __attribute__((flatten)) static void reduce_outer(const void* const* in,
-                                                                                            const ptrdiff_t* step, size_t rows,
-                                                                                            size_t n, int64_t, void* const* acc) {
+template <class F, class A, int I, int O>
+__attribute__((flatten)) static void reduce_outer(const void* const* in, const ptrdiff_t* step, size_t rows, size_t n, int64_t,
+                                                  void* const* acc, const gems_scalar*) {
   each_output<O>([&](auto output) GEMS_LAMBDA_INLINE {
     constexpr int o = output.value;
     A* a = (A*)acc[o];
@@ -139,7 +139,8 @@ __attribute__((flatten)) static void reduce_combine(void* const* acc, const void
     for (size_t j = 0; j < n; j++) a[j] = F::template combine<A>(a[j], b[j]);
   }
 }
-template <class F, class A, int O> __attribute__((flatten)) static void reduce_finish(void* const* acc, size_t n, double count) {
+template <class F, class A, int O>
+__attribute__((flatten)) static void reduce_finish(void* const* acc, size_t n, double count, const gems_scalar*) {
   for (int o = 0; o < O; o++) {
     A* a = (A*)acc[o];
 #pragma GCC ivdep
@@ -150,7 +151,7 @@ template <class F, class A, int O> __attribute__((flatten)) static void reduce_f
 // ---- with an index: the best value by vectors, block by block; only a block that improves on it is searched for the position ----
 template <class F, class A> __attribute__((flatten)) static void index_inner(const void* const* in, const ptrdiff_t* step,
                                                                              size_t rows, size_t n, int64_t base,
-                                                                             void* const* acc) {
+                                                                             void* const* acc, const gems_scalar*) {
   constexpr size_t block = 1024;
   for (size_t r = 0; r < rows; r++) {
     const A* x = (const A*)in[0] + (ptrdiff_t)r * step[0];
@@ -183,7 +184,7 @@ template <> struct row_number<float> { typedef gems::i32 type; };
 
 template <class F, class A> __attribute__((flatten)) static void index_outer(const void* const* in, const ptrdiff_t* step,
                                                                              size_t rows, size_t n, int64_t base,
-                                                                             void* const* acc) {
+                                                                             void* const* acc, const gems_scalar*) {
   typedef typename row_number<A>::type N;
   N where[GEMS_REDUCE_TILE];
   A* best = (A*)acc[0];
@@ -216,8 +217,12 @@ template <class F, class A> __attribute__((flatten)) static void index_combine(v
   }
 }
 
+#include "kernels/simd/passes.h"
+
 template <class F, class A> constexpr void add_reduce(gems_any_fn (&fn)[GEMS_CELL_KINDS]) {
-  if constexpr (has_index<F>) {
+  if constexpr (in_passes<F>) {
+    add_passes<F, A>(fn);
+  } else if constexpr (has_index<F>) {
     fn[GEMS_REDUCE_INNER] = (gems_any_fn)index_inner<F, A>;
     fn[GEMS_REDUCE_OUTER] = (gems_any_fn)index_outer<F, A>;
     fn[GEMS_REDUCE_COMBINE] = (gems_any_fn)index_combine<F, A>;

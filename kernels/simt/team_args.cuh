@@ -42,8 +42,8 @@ template <int NT> struct DenseRowArgs {
   Number length, par[2];
 };
 
-// Room for one partial state: an accumulator for each output, or a value and its position.
-GEMS_FN constexpr int kStateBytes(int outputs) { return outputs > 2 ? outputs * 8 : 16; }
+// Room for one partial state: an accumulator for each output, a value and its position, or the slots of a reduction in passes.
+GEMS_FN constexpr int kStateBytes(int outputs, int slots) { return slots > 2 ? slots * 8 : outputs > 2 ? outputs * 8 : 16; }
 
 // `kept` counts outputs, or packs of neighbouring outputs (reduce_columns). The reduced dimensions count units: packs of the
 // innermost one (reduce_lanes) or elements.
@@ -57,6 +57,7 @@ template <int NOUT, int NIN> struct ReduceArgs {
   i64 chunk;          // units of each split; blockIdx.y is the split
   void* partial;      // states [output][split]
   Number count;       // elements reduced into each output
+  Number par;         // the functor's parameter
   int ndim, tail;     // reduced dimensions; elements behind the last pack
   int splits, small;  // small: units < 2^31
 };

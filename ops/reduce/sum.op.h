@@ -1,6 +1,6 @@
 #include "kernels/lang/lang.h"
 struct sum {
-  static constexpr gems::decl decl{.aten = "sum sum.dim_IntList=sum_dim sum.out=sum_out sum.IntList_out=sum_dim_out",
+  static constexpr gems::decl decl{.aten = "sum sum.dim_IntList=sum_dim sum.out=sum_out sum.IntList_out=sum_dim_out trace",
                                    .fam = gems::family::reduce,
                                    .dtype = gems::rule::sum,
                                    .types = "fdl",

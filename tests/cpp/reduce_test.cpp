@@ -311,6 +311,45 @@ TEST_P(Family, GradientsOfNormWeights) {
       }
 }
 
+// In passes: mean and variance, the mean alone not wanted; both extremes.
+TEST_P(Family, MomentsAndBothExtremes) {
+  for (int dtype : {GEMS_F32, GEMS_BF16, GEMS_F16, GEMS_F64})
+    for (const Case& c : kCases) {
+      if (too_long(c, dtype)) continue;
+      SCOPED_TRACE(name("var_mean", c, dtype));
+      Tensor x = input(c, dtype, 90, 100);
+      Tensor var(GEMS_F64, kept_sizes(c), {}, 2), mean(GEMS_F64, kept_sizes(c)), only(GEMS_F64, kept_sizes(c)),
+          least(dtype, kept_sizes(c)), most(dtype, kept_sizes(c));
+      auto moments = [&](gems_tensor second, Tensor& first) {
+        gems_call call = make_call("var_mean", {first.ref(), second}, {x.ref()}, compute_for(dtype));
+        call.npar = 1;
+        call.par[0].d = 0;
+        EXPECT_EQ(build_reduce(call, reduction(c), false), Plan::ok);
+        return cpu()->run(&call);
+      };
+      ASSERT_EQ(moments(mean.ref(), var), GEMS_OK);
+      gems_tensor unwanted{};
+      unwanted.flags = GEMS_T_ABSENT;
+      ASSERT_EQ(moments(unwanted, only), GEMS_OK);
+      EXPECT_EQ(only.values(), var.values());
+      ASSERT_EQ(reduce("aminmax", c, compute_for(dtype), {least.ref(), most.ref()}, {x.ref()}), GEMS_OK);
+      const auto g = groups(x, c);
+      for (size_t i = 0; i < g.size(); i++) {
+        Real m = 0, v = 0;
+        for (double e : g[i]) m += e;
+        m /= static_cast<Real>(g[i].size());
+        for (double e : g[i]) v += (e - m) * (e - m);
+        v /= static_cast<Real>(g[i].size());
+        const double slack = dtype == GEMS_F64 ? 1e-13 : 1e-6;
+        ASSERT_NEAR(mean.at(i), static_cast<double>(m), slack * 100) << "at " << i;
+        ASSERT_NEAR(var.at(i), static_cast<double>(v), slack * static_cast<double>(v) + slack * 1e-3) << "at " << i;
+        ASSERT_EQ(least.at(i), *std::min_element(g[i].begin(), g[i].end())) << "at " << i;
+        ASSERT_EQ(most.at(i), *std::max_element(g[i].begin(), g[i].end())) << "at " << i;
+      }
+      EXPECT_TRUE(var.gaps_untouched());
+    }
+}
+
 GEMS_EVERY_INSTRUCTION_SET;
 
 }  // namespace

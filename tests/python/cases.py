@@ -14,10 +14,12 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import math
 import time
 from collections.abc import Iterator
 
 import samples
+import samples_norms
 import samples_pointwise
 import samples_sort
 import torch
@@ -52,7 +54,7 @@ EXACT = {
     "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
     "sgn", "signbit", "isposinf", "isneginf", "copysign", "nextafter", "heaviside", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm",
     "nan_to_num", "hardshrink", "hardshrink_backward", "softshrink_backward", "hardtanh_backward", "prelu", "leaky_relu_backward", "add_relu",
-    "amax", "amin", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
+    "amax", "amin", "aminmax", "count_nonzero", "equal", "max", "min", "max_dim", "min_dim", "argmax", "argmin", "any", "all", "cat", "stack", "clone", "copy_", "to_copy", "fill_",
     "full", "ones", "zeros", "zero_", "tril", "triu", "gather", "index_select", "embedding",
     "sort", "topk", "kthvalue", "median", "median_dim", "nanmedian", "nanmedian_dim", "mode", "cummax", "cummin", "unique", "isin",
     "searchsorted", "bincount", "histc",
@@ -69,7 +71,22 @@ LEFT_BY_SPEED = ("softmax", "log_softmax")
 EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
     ("a[ln][ly]*", "no rows", "*", "*", "nothing to compute"),
     ("a[ln][ly]*", "empty rows", "*", "*", "nothing to compute"),
-    *[(op, rows, "*", "*", "nothing to compute") for op in ("sum*", "mean*", "prod*") for rows in ("no rows", "empty rows")],
+    *[
+        (op, rows, "*", "*", "nothing to compute")
+        for op in (
+            "sum*",
+            "mean*",
+            "prod*",
+            "nansum*",
+            "var*",
+            "std*",
+            "linalg_vector_norm*",
+            "logsumexp*",
+            "count_nonzero*",
+            "trace",
+        )
+        for rows in ("no rows", "empty rows")
+    ],
     *[("masked_fill.*[ar]", s, "*", "*", "self is broadcast by the mask") for s in ("broadcast both", "0-d first", "special")],
     ("cum*_", "() dim=0 *", "bool", "*", "torch takes a 0-d bool here and no other"),
     ("linear", "*", "*int*", "*", "a model's layer: floating point only"),
@@ -89,6 +106,18 @@ EXPECTED_NATIVE: list[tuple[str, str, str, str, str]] = [
         )
         for op in ("mm*", "addmm*", "bmm*", "baddbmm*", "mv*")
     ],
+    ("logsumexp*", "dim=[[][]]*", "*", "*", "over no dimensions"),
+    ("logsumexp*", "0-d", "*", "*", "over no dimensions"),
+    ("nll_loss*", "left*", "*", "*", "an error, or strides"),
+    ("nll_loss*", "*", "*", "cuda", "torch's kernel is one launch, too"),
+    ("*norm*", "left*", "*", "*", "as fast natively"),
+    ("*batch_norm*", "*", "*float16", "*", "16 bits: as fast natively"),
+    ("*batch_norm*out", "*train=False*", "*", "*", "nothing is saved"),
+    ("native_group_norm_backward", "*", "*float16", "*", "16 bits: as fast natively"),
+    ("_weight_norm*", "small*", "*float16", "cpu", "16 bits: as fast natively"),
+    *[(op, "[!l]*", "*float*", "cuda", "several launches: CPU only") for op in ("*batch_norm*", "native_group_norm*")],
+    ("equal", "(0, 4)*", "*", "*", "nothing to compute"),
+    ("equal", "shapes differ", "*", "*", "nothing to compute"),
     ("m[ai][xn].unary_out", "no rows", "*", "*", "nothing to compute"),
     ("m[ai][xn].unary_out", "empty rows", "*", "*", "nothing to compute"),
     ("native_layer_norm_backward", "(*) (*) sliced *", "*", "*", "rows with gaps"),
@@ -308,8 +337,13 @@ class Case:
     def samples(self, dtype: torch.dtype, device: str) -> Iterator[Sample]:
         if self.family == "sort":
             return samples_sort.maker(self)(self, samples.Values(dtype, device))
-        maker = samples_pointwise.MAKERS.get(self.root)
-        maker = maker or samples.MAKERS.get(self.root) or samples.MAKERS.get(self.base) or samples.FAMILY_MAKERS[self.family]
+        maker = (
+            samples_pointwise.MAKERS.get(self.root)
+            or samples_norms.MAKERS.get(self.base)
+            or samples.MAKERS.get(self.root)
+            or samples.MAKERS.get(self.base)
+            or samples.FAMILY_MAKERS[self.family]
+        )
         return maker(self, samples.Values(dtype, device, *samples.sample_range(self.op)))
 
     # ---- running
@@ -388,7 +422,15 @@ class Case:
             device == "cuda" and "Scalar" not in self.key and self._no_gpu_sort(sample)
         ):  # those natively call operators that are ours
             return "no kernel for GPUs yet"
+        if self.op in ("var_mean", "std_mean") and self._no_freedom(sample):
+            return "no degree of freedom: torch warns"
         return _listed(EXPECTED_NATIVE, at)
+
+    @staticmethod
+    def _no_freedom(sample) -> bool:
+        x, dims, correction = sample.args[0], sample.args[1] if len(sample.args) > 1 else None, sample.kwargs.get("correction")
+        count = x.numel() if not dims else math.prod(x.shape[d] for d in dims if x.dim())
+        return count <= (1 if correction is None else correction)
 
     def _no_gpu_sort(self, sample) -> bool:
         if self.family != "sort" or self.op in NOT_ON_GPU:
@@ -648,9 +690,19 @@ def _results(case, raw, args) -> list[torch.Tensor]:
         return [args[0], args[1]]
     if isinstance(raw, torch.Tensor):
         return [raw]
+    if isinstance(raw, bool):
+        return [torch.tensor(raw)]
     if raw is None:  # _cummax_helper
         return [args[1], args[2]]
-    return [t for t in raw if t is not None]
+    more = []  # what batch norm leaves in its running statistics
+    if (
+        case.op == "batch_stats"
+        and not case.out_names
+        and "running_mean" in [a.name for a in case.arguments]
+        and "backward" not in case.base
+    ):
+        more = [t for t in args[3:5] if t is not None]
+    return [t for t in [*raw, *more] if t is not None]
 
 
 def _in_double(sample: Sample) -> Sample:

@@ -331,6 +331,8 @@ def reduce(case, v: Values) -> Iterator[Sample]:
         kwargs = {}
         args = [x]
         for a in case.arguments[1:]:
+            if a.name == "ord" and "dim" in kw:
+                kw.setdefault("ord", 2)
             if a.name not in kw:
                 continue
             if a.kwarg_only:
@@ -376,8 +378,18 @@ def reduce(case, v: Values) -> Iterator[Sample]:
     yield finish("empty rows", v((4, 0)), **last)
     yield finish("large", v((300, 701)), **first)
     yield finish("long", v((3, 66000)), **last)
+    for name in {"ord", "correction"} & set(names):
+        for value in (0, 1, 2, 3, 0.5, -1.5, float("inf"), -float("inf")) if name == "ord" else (None, 0, 1, 2.5, 9, 40):
+            for shape in ((5, 33), (9, 5, 7)):
+                yield finish(f"{name}={value} {shape}", v(shape), dim=[-1], **{name: value})
+                yield finish(f"{name}={value} {shape} columns", v(shape), dim=[0], **{name: value})
+                yield finish(f"{name}={value} {shape} all", v(shape), dim=None, **{name: value})
+            if name == "ord" and v.dtype.is_floating_point:
+                many = torch.tensor([float("nan"), 1.0, float("inf"), 0.0, -0.0, -3.0, -float("inf")]).to(v.dtype)
+                x = place(torch.stack([many, many.roll(1).abs(), many.nan_to_num(0.0)]), v.device)
+                yield finish(f"special {name}={value}", x, special=True, dim=[-1], **{name: value})
     # in sums and products of the largest numbers the order decides
-    ends = case.op not in ("sum", "mean", "prod")
+    ends = case.op not in ("sum", "mean", "prod", "nansum", "var_mean", "std_mean", "norm2")
     many = torch.tensor(specials(v.dtype, ends), dtype=torch.float64 if v.dtype.is_floating_point else torch.int64).to(v.dtype)
     n = len(many)
     for i in range(n if v.dtype.is_floating_point else 1):
@@ -385,6 +397,31 @@ def reduce(case, v: Values) -> Iterator[Sample]:
         x[:, 3] = many
         x[:, 11] = many.roll(i)
         yield finish(f"special {i}", place(x, v.device), special=True, **last)
+
+
+def traces(case, v: Values) -> Iterator[Sample]:
+    for shape, layout in itertools.product(
+        ((5, 33), (300, 7), (1, 1), (0, 4)), ("contiguous", "transposed", "sliced", "expanded")
+    ):
+        yield Sample(f"{shape} {layout}", [v(shape, layout)])
+
+
+def pairs(case, v: Values) -> Iterator[Sample]:
+    """equal"""
+    for shape, layout in itertools.product(((5, 33), (), (3, 70001), (2, 3, 4), (0, 4)), ("contiguous", "transposed", "sliced")):
+        x = v(shape, layout)
+        yield Sample(f"{shape} {layout} same", [x, x.clone()])
+        y = x.clone(memory_format=torch.contiguous_format)
+        if y.numel():
+            y.view(-1)[-1] = 1 - y.view(-1)[-1] if y.dtype != torch.bool else ~y.view(-1)[-1]
+        yield Sample(f"{shape} {layout} last differs", [x, y])
+    yield Sample("shapes differ", [v((3, 4)), v((4, 3))])
+    if v.dtype.is_floating_point:
+        x = place(torch.tensor([1.0, float("nan")]).to(v.dtype), v.device)
+        yield Sample("nan", [x, x.clone()])
+        yield Sample(
+            "zeros", [place(torch.tensor([0.0]).to(v.dtype), v.device), place(torch.tensor([-0.0]).to(v.dtype), v.device)]
+        )
 
 
 def scan(case, v: Values) -> Iterator[Sample]:
@@ -973,6 +1010,7 @@ MAKERS = {
     "_softmax": softmax, "_log_softmax": softmax, "_softmax_backward_data": softmax, "_log_softmax_backward_data": softmax,
     "native_layer_norm": layer_norm, "native_layer_norm_backward": layer_norm,
     "rms_norm": rms_norm, "_fused_rms_norm": rms_norm, "_fused_rms_norm_backward": rms_norm,
+    "trace": traces, "equal": pairs,
     "gather": index, "index_select": index, "embedding": index, "embedding_dense_backward": index,
     "index": advanced, "_index_put_impl": advanced, "index_put": advanced, "scatter": scattered, "scatter_add": scattered,
     "scatter_reduce": scattered, "index_add": indexed, "index_copy": indexed, "index_fill": indexed, "index_reduce": indexed, "take": indexed,

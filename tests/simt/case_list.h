@@ -102,6 +102,7 @@ template <class F> void reduce_case(const char* name, const char* header, int id
     Operand& in = c.operands[size_t(c.call.nout)];
     for (size_t i = in.before.size() / 2; i < in.before.size(); i += 97) in.write(int64_t(i), NAN), in.before[i] = NAN;
   }
+  c.call.par[0].d = 1;
   if (run(c, gems::cuda::run_reduce)) check_reduce<F>(c);
 }
 
@@ -212,6 +213,15 @@ static void cases() {
       RED(rms_norm_param_grad, 32, t, t, s, kOuter);
     }
 
+  for (int t : {GEMS_BF16, GEMS_F32, GEMS_F64}) {
+    for (Dims s : {Dims{5, 3}, Dims{37, 64}, Dims{9, 1000}, Dims{3, 120000}, Dims{2, 2}, Dims{1, 100003}})
+      RED(var_mean, 33, t, t, s, kInner);
+    for (Dims s : {Dims{1000, 8}, Dims{50, 40}, Dims{3, 999}, Dims{5000, 264}, Dims{20000, 1}})
+      RED(var_mean, 33, t, t, s, kOuter);
+    RED(var_mean, 33, t, t, {30, 5, 264}, kMiddle);
+    RED(var_mean, 33, t, t, {300001}, kAll, 90, 100);
+    RED(std_mean, 34, t, t, {300001}, kAll, -2, 2, false, 1);
+  }
   for (int t : {GEMS_BF16, GEMS_F32, GEMS_F64}) {
     for (Dims s : {Dims{5, 7}, Dims{300, 16}, Dims{3, 104}, Dims{2, 1000}, Dims{3, 5000}, Dims{1, 100000}, Dims{2, 70003},
                    Dims{4, 0}, Dims{6, 1}})

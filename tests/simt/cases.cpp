@@ -158,6 +158,7 @@ template <class F> void set_op(Case& c, const char* name, const char* header, in
   c.info.family = uint8_t(F::decl.fam);
   c.info.rule = uint8_t(F::decl.dtype);
   c.info.in = uint8_t(F::decl.in), c.info.out = uint8_t(F::decl.out), c.info.par = uint8_t(F::decl.par);
+  c.info.slots = uint8_t(F::decl.slots);
   c.call.op = &c.info;
   c.call.nout = F::decl.out, c.call.nin = F::decl.in, c.call.npar = F::decl.par;
 }
@@ -258,6 +259,22 @@ struct Touched {
 };
 
 // ---- references ----
+// A reduction in passes with all elements as one block.
+template <class F> double in_one_block(const std::vector<double>& values, double par, int output) {
+  double t[F::decl.slots] = {}, r = 0;
+  gems::simt::each_pass<F::passes>([&](auto pass) {
+    constexpr int P = pass.value;
+    t[P] = F::template none<P, double>();
+    for (double x : values) t[P] = F::template join<P>(t[P], F::template term<P>(x, t, par));
+    F::template after<P>(t, double(values.size()));
+  });
+  F::close(t, double(values.size()));
+  gems::simt::each_pass<F::decl.out>([&](auto o) {
+    if (o.value == output) r = F::template finish<o.value>(t, double(values.size()), par);
+  });
+  return r;
+}
+
 template <class F> void check_reduce(Case& c) {
   const int kept = c.call.it.ndim - c.call.it.nred, nout = F::decl.out, nin = F::decl.in;
   std::vector<Touched> touched;
@@ -267,7 +284,8 @@ template <class F> void check_reduce(Case& c) {
     double count = 0, magnitude = 0;
     double acc[2] = {0, 0};
     int64_t best = -1;
-    if constexpr (!gems::simt::is_indexed<F>)
+    std::vector<double> values;
+    if constexpr (!gems::simt::is_indexed<F> && !gems::simt::in_passes<F>)
       for (double& x : acc) x = F::template identity<double>();
     walk(c, kept, c.call.it.ndim, [&](int64_t linear, const std::vector<int64_t>& red) {
       auto value = [&](int k) {
@@ -277,6 +295,8 @@ template <class F> void check_reduce(Case& c) {
       count++;
       if constexpr (gems::simt::is_indexed<F>) {
         if (best < 0 || F::better(value(0), acc[0])) acc[0] = value(0), best = linear;
+      } else if constexpr (gems::simt::in_passes<F>) {
+        values.push_back(value(0));
       } else if constexpr (F::decl.in == 1) {
         double x = F::map(value(0));
         magnitude += fabs(x);
@@ -293,6 +313,7 @@ template <class F> void check_reduce(Case& c) {
       int64_t at = out.origin + base[size_t(o)];
       double want;
       if constexpr (gems::simt::is_indexed<F>) want = nout == 2 && o == 0 ? acc[0] : double(best);
+      else if constexpr (gems::simt::in_passes<F>) want = in_one_block<F>(values, c.call.par[0].d, o);
       else want = F::finish(acc[o], count);
       expect(c, o, at, out.read(at), want, std::string(c.info.name) == "sum" || nin > 1 ? magnitude * 0.01 : 0.01);
       touched[size_t(o)].mark[size_t(at)] = 1;

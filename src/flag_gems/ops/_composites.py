@@ -1,7 +1,7 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md and docs/coverage-pointwise.md say for every operator of these kinds which it is.
+docs/coverage-index-shape.md, coverage-pointwise.md and coverage-reduce.md say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 from . import _aliases
+from ._composed_norms import COMPOSED
 
 COPY = "clone copy_"
 SCATTER = "clone copy_"
@@ -17,6 +18,7 @@ FILL = "fill_scalar_ fill_tensor_"
 
 COMPOSITES: dict[str, tuple[str, str]] = {
     **_aliases.ALIASES,
+    **COMPOSED,
     # copies of views
     **{
         name: (name, COPY)
@@ -119,6 +121,8 @@ COMPOSITES: dict[str, tuple[str, str]] = {
 
 def overload_of(name: str):
     """The torch operator; AttributeError where this torch hasn't got it."""
+    if callable(COMPOSITES[name][0]):
+        return COMPOSITES[name][0]
     packet, _, overload = COMPOSITES[name][0].partition(".")
     found = getattr(torch.ops.aten, packet)
     return getattr(found, overload) if overload else found
@@ -133,7 +137,7 @@ class Composite:
         self._call = overload_of(name)
         if _aliases.is_loss(name):
             self._call = _aliases.loss_call(self._call)
-        self.__doc__ = f"aten::{COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
+        self.__doc__ = f"{name}, composed of {COMPOSITES[name][1] or 'nothing of ours'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
         self._mask = gems.table.mask(self.rows)
