@@ -24,17 +24,23 @@ from torch.utils._pytree import tree_flatten, tree_map
 import flag_gems
 from flag_gems.testing import RESOLUTION
 
-ALL, SAMPLE = "all", "sample"
+SAMPLE = "sample"
 SHARE = float(os.environ.get("GEMS_OPINFO_SHARE", "0.04"))  # of the calls, in the sampled mode
 SEED = os.environ.get("GEMS_OPINFO_SEED", "0")
 
-# (rel, abs) where the native result isn't further from the reference; abs is of sums of one term
+# (rel, abs) where the native result isn't further from the reference; abs is of numbers around 1, and grows with the root of the number
+# of elements. In 16 bits it is the rounding of one intermediate result.
 TOLERANCE = {
     torch.float64: (1e-11, 1e-11),
     torch.float32: (RESOLUTION[torch.float32], 2e-6),
-    torch.float16: (RESOLUTION[torch.float16], 1e-4),
-    torch.bfloat16: (RESOLUTION[torch.bfloat16] / 2, 1e-3),
+    torch.float16: (RESOLUTION[torch.float16], 5e-4),
+    torch.bfloat16: (RESOLUTION[torch.bfloat16] / 2, 4e-3),
 }
+# What runs this many different operators of ours is a model: a softmax of numbers around 1000 makes a relative error of theirs 1000 times
+# larger (multi_head_attention_forward: 6e-5 with our mm, 2e-5 and 3e-6 natively with two layouts of the same numbers).
+MODEL, MODEL_SLACK = 5, 64
+# Operators of cases.EXACT that round once where the native kernel rounds twice.
+ROUNDED_ONCE = {"mul_.Scalar"}
 SLACK = 1.25  # of the native error: where several 16-bit roundings follow each other, luck decides whose are less
 WIDE = {**dict.fromkeys((torch.float16, torch.bfloat16, torch.float32), torch.float64),
         **dict.fromkeys((torch.complex32, torch.complex64), torch.complex128)}  # fmt: skip
@@ -67,8 +73,10 @@ def copy(value):
     """Of tensors, with the same strides, gaps and overlaps."""
     if not isinstance(value, torch.Tensor):
         return value
-    if value.layout != torch.strided or value.is_nested or value.is_conj() or value.is_neg():
+    if value.layout != torch.strided or value.is_nested or value.is_conj():
         return value.detach().clone().requires_grad_(value.requires_grad)
+    if value.is_neg():
+        return torch._neg_view(copy(torch._neg_view(value)))
     storage = value.untyped_storage().clone()
     new = torch.empty(0, dtype=value.dtype, device=value.device).set_(storage, value.storage_offset(), value.shape, value.stride())
     return new.requires_grad_(value.requires_grad)
@@ -108,7 +116,7 @@ class Call:
     args: tuple
     kwargs: dict
     outs: Callable | None = None  # functional results -> out=
-    functional: Outcome | None = None
+    plain: bool = False  # functional, on the sample as it is
 
     def prepared(self) -> tuple:
         """Arguments of their own for one run."""
@@ -163,10 +171,10 @@ def samples(op, device, dtype, reference_inputs=False, **kwargs) -> list:
         return list(make(device, dtype, **kwargs))
 
 
-def calls_of(op, sample, index: int, mode: str) -> Iterator[Call]:
+def calls_of(op, sample, index: int) -> Iterator[Call]:
     """Functional, functional on tensors with gaps, in place."""
     label = f"{index} {sample.summary()[:160]}"
-    yield Call(f"{label}", op.op, (sample.input, *sample.args), sample.kwargs)
+    yield Call(label, op.op, (sample.input, *sample.args), sample.kwargs, plain=True)
     if any(t.layout == torch.strided and t.numel() > 1 and not t.is_nested for t in tensors((sample.input, sample.args))):
         try:
             gaps = sample.noncontiguous()
@@ -177,6 +185,9 @@ def calls_of(op, sample, index: int, mode: str) -> Iterator[Call]:
     for what, inplace in (("in place", op.get_inplace()), ("operator in place", op.get_inplace_operator())):
         if inplace is not None and isinstance(sample.input, torch.Tensor):
             yield Call(f"{label} {what}", inplace, (sample.input, *sample.args), sample.kwargs)
+    if index == 0 and isinstance(sample.input, torch.Tensor) and sample.input.layout == torch.strided and sample.input.dtype.is_floating_point:
+        if op.test_neg_view and not sample.input.is_nested:
+            yield Call(f"{label} negative view", op.op, (torch._neg_view(-sample.input), *sample.args), sample.kwargs)
     operator = op.get_operator()
     if operator is not None:
         yield Call(f"{label} operator", operator, (sample.input, *sample.args), sample.kwargs)
@@ -205,6 +216,17 @@ def out_calls(op, call: Call, native: Outcome) -> Iterator[Call]:
     makers = {"like": like, "empty": lambda t: torch.empty(0, dtype=t.dtype, device=t.device), "gaps": gaps, "another dtype": other}
     for name, make in makers.items():
         yield Call(f"{call.name} out={name}", call.function, call.args, call.kwargs, lambda make=make: pack(make))
+
+
+def error_calls(op, device) -> list[Call]:
+    torch.manual_seed(zlib.crc32(op.full_name.encode()))
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i, e in enumerate(op.error_inputs(device)):
+            s = e.sample_input
+            found.append(Call(f"{i} {e.error_regex!r:.80} {s.summary()[:120]}", op.op, (s.input, *s.args), s.kwargs))
+    return found
 
 
 def run_all(calls: list[Call], ours: bool) -> list[Outcome]:
@@ -266,18 +288,18 @@ def compare(call: Call, native: Outcome, ours: Outcome) -> None:
             nearer = ((g.double() - r.double()).abs() <= (w.double() - r.double()).abs()) | (g.double() == w.double())
             assert bool((nearer | (g.isnan() & w.isnan())).all()) and not g.is_complex(), f"{what}: {_difference(g, w)}"
             continue
-        _near(g, w, r, what, call)
+        _near(g, w, r, what, call, ours.rows)
 
 
 def exact(rows) -> bool:
     names = _operators()
-    return all(names[k] in cases.EXACT for k in rows)
+    return all(names[k] in cases.EXACT and k not in ROUNDED_ONCE for k in rows)
 
 
 def _leads_to_the_same(call, g, w, rows) -> bool:
     """Of equal values these operators take any: the indices lead to the same values, each index once."""
     names = _operators()
-    if not any(k == "sort" or names[k] in cases.TIES for k in rows):
+    if not any(k in ("sort", "sort.values") or names[k] in cases.TIES for k in rows):
         return False
     x = call.args[0]
     x, g, w = (t.reshape(1) if t.dim() == 0 else t for t in (x, g, w))
@@ -315,13 +337,20 @@ def _compare_strides(g, w, rows, what) -> None:
     assert same or loose or g.numel() == 0, f"{what}: strides {g.stride()}, native {w.stride()}"
 
 
-def _near(g, w, r, what, call) -> None:
+def _near(g, w, r, what, call, rows) -> None:
     if g.is_complex():
         g, w, r = (torch.view_as_real(t.resolve_conj()) for t in (g, w, r))
-    rel, absolute = TOLERANCE.get(g.dtype, (0, 0))
+    g, w, r = g.detach(), w.detach(), r.detach()
+    dtype = g.dtype
+    if dtype == torch.float64 and equal(w.float().double(), w) and equal(g.float().double(), g):
+        dtype = torch.float32  # what was computed in float, in an out= of double
+    rel, absolute = TOLERANCE.get(dtype, (0, 0))
     length = max([1, *(t.numel() for t in tensors((call.args, call.kwargs)))])
+    tolerance = rel, absolute * min(length, 10_000) ** 0.5
+    if len(rows) >= MODEL:
+        tolerance = tolerance[0] * MODEL_SLACK, tolerance[1] * MODEL_SLACK
     try:
-        cases._assert_near(g.detach(), w.detach(), r.detach(), (rel, absolute * min(length, 10_000) ** 0.5), SLACK)
+        cases._assert_near(g, w, r, tolerance, SLACK)
     except AssertionError as e:
         raise AssertionError(f"{what}: {e}") from None
 

@@ -1,0 +1,141 @@
+"""torch's operator database (OpInfo) against our kernels: values, errors and gradients of whatever in it reaches a row of ours.
+
+--opinfo sample (default): a share of the calls, chosen by a hash of operator, dtype, sample and GEMS_OPINFO_SEED. --opinfo all: every call.
+--opinfo reference: every call of the reference inputs too. --opinfo-ops "softmax,nn.functional.*": only these operators, every call.
+
+Which operators reach a row is found by running them: a call in which no kernel of ours ran isn't compared, and isn't counted.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import zlib
+
+import opinfo
+import opinfo_gradients
+import pytest
+import torch
+
+from flag_gems._api import gems as state
+
+PARTS = 16  # tests of each kind, so that shards share the work; an operator belongs to one of them
+# Operators of the database whose name is a row's, but which call an overload that isn't one.
+OTHER_OVERLOAD = {"round.decimals_0", "round.decimals_3", "round.decimals_neg_3"}
+RAN: dict[str, dict[str, set[str]]] = {"values": {}, "gradients": {}}  # kind -> operator -> rows of ours that ran
+COMPARED = {"calls": 0, "errors": 0, "gradients": 0}
+
+
+@pytest.fixture(scope="module")
+def mode(request) -> str:
+    return "all" if request.config.getoption("--opinfo-ops") else request.config.getoption("--opinfo")
+
+
+@pytest.fixture
+def operators(request, part):
+    wanted = [p for p in (request.config.getoption("--opinfo-ops") or "*").split(",") if p]
+    return [
+        op
+        for name, op in sorted(opinfo.database().items())
+        if zlib.crc32(name.encode()) % PARTS == part and any(fnmatch.fnmatch(name, p) for p in wanted)
+    ]
+
+
+def report(bad: list[str], what: str) -> None:
+    if bad:
+        pytest.fail(f"{len(bad)} {what} fail:\n  " + "\n  ".join(bad[:8]), pytrace=False)
+
+
+def dtypes_of(op, device, mode) -> list[tuple[torch.dtype, float]]:
+    """With the share of the calls. Sampled: always one dtype, floating point if there is one, of which the first call is always run."""
+    dtypes = sorted(op.supported_dtypes(device), key=str)
+    if mode != opinfo.SAMPLE:
+        return [(d, 1.0) for d in dtypes]
+    chosen = [d for d in dtypes if opinfo.picked(opinfo.SHARE * 4, op.full_name, str(d))]
+    real = [d for d in dtypes if d.is_floating_point] or dtypes
+    first = min(real, key=lambda d: zlib.crc32(f"{opinfo.SEED} {op.full_name} {d}".encode()), default=None)
+    return [(d, opinfo.SHARE * 2) for d in chosen if d != first] + ([(first, opinfo.SHARE * 2)] if first else [])
+
+
+def chosen_calls(op, device, dtype, share, mode):
+    samples = opinfo.samples(op, device, dtype, mode == "reference")
+    calls = []
+    for i, s in enumerate(samples):
+        if share == 1 or i == 0 or opinfo.picked(share * 3, op.full_name, str(dtype), i):
+            for k, c in enumerate(opinfo.calls_of(op, s, i)):
+                if share == 1 or (i == 0 and k == 0) or opinfo.picked(1 / 3, op.full_name, str(dtype), i, k):
+                    calls.append(c)
+    return calls
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_values(gems, device, mode, operators, part):
+    bad = []
+    for op in operators:
+        for dtype, share in dtypes_of(op, device, mode):
+            calls = chosen_calls(op, device, dtype, share, mode)
+            native = opinfo.run_all(calls, False)
+            outs = [o for c, n in zip(calls, native) if n.error is None and c.plain for o in opinfo.out_calls(op, c, n)]
+            if share < 1:
+                outs = [o for o in outs if opinfo.picked(0.25, op.full_name, str(dtype), o.name)]
+            calls += outs
+            native += opinfo.run_all(outs, False)
+            for call, n, o in zip(calls, native, opinfo.run_all(calls, True)):
+                if o.rows:
+                    RAN["values"].setdefault(op.full_name, set()).update(o.rows)
+                if not o.calls and o.error is None:
+                    continue
+                COMPARED["calls"] += 1
+                try:
+                    opinfo.compare(call, n, o)
+                except AssertionError as e:
+                    bad.append(f"{op.full_name} {dtype} {call.name}: {e} ({', '.join(o.rows)})")
+    report(bad, "calls")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_errors(gems, device, mode, operators, part):
+    """Calls that torch refuses: the same exception type, or the same results where it takes them."""
+    bad = []
+    for op in operators:
+        if op.error_inputs_func is None or (mode == opinfo.SAMPLE and not opinfo.picked(opinfo.SHARE * 8, op.full_name)):
+            continue
+        calls = opinfo.error_calls(op, device)
+        for call, n, o in zip(calls, opinfo.run_all(calls, False), opinfo.run_all(calls, True)):
+            COMPARED["errors"] += n.error is not None
+            try:
+                opinfo.compare(call, n, o)
+            except AssertionError as e:
+                bad.append(f"{op.full_name} {call.name}: {e}")
+    report(bad, "calls")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_gradients(gems, device, mode, operators, part):
+    bad = []
+    for op in operators:
+        if mode == opinfo.SAMPLE and not opinfo.picked(opinfo.SHARE * 4, op.full_name, "gradient"):
+            continue
+        for i, g in enumerate(opinfo_gradients.gradients_of(op, device)):
+            if mode == opinfo.SAMPLE and i and not opinfo.picked(opinfo.SHARE * 4, op.full_name, "gradient", i):
+                continue
+            wrong, rows = opinfo_gradients.failure(g, bool(op.supports_gradgrad))
+            if rows:
+                RAN["gradients"].setdefault(op.full_name, set()).update(rows)
+                COMPARED["gradients"] += 1
+            if wrong:
+                bad.append(f"{op.full_name} {g.name}: {wrong} ({', '.join(rows)})")
+    report(bad, "gradients")
+
+
+def test_our_kernels_ran(request, device, mode):
+    """So that the comparisons above can't pass by running natively on both sides. Counts of this process: all parts ran here, or none."""
+    if request.config.getoption("--opinfo-ops") or request.config.getoption("--shard") != "0/1" or request.config.getoption("-k"):
+        assert all(len(ran) <= len(opinfo.database()) for ran in RAN.values())
+        return
+    packets = {r.packet for r in state().table.rows}
+    missing = [n for n, op in opinfo.database().items() if op.aten_name in packets and op.supported_dtypes(device)
+               and n not in RAN["values"] and n not in OTHER_OVERLOAD]  # fmt: skip
+    assert missing == [], "operators with a row of ours that ran natively"
+    least = {"values": 400, "gradients": 200} if mode != opinfo.SAMPLE else {"values": 300, "gradients": 20}
+    assert {k: len(RAN[k]) >= n for k, n in least.items()} == dict.fromkeys(least, True), {k: len(r) for k, r in RAN.items()}
+    print(f"\nOpInfo: {COMPARED}, operators {({k: len(r) for k, r in RAN.items()})}, rows {len(set().union(*RAN['values'].values()))}")
