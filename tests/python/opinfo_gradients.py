@@ -41,19 +41,21 @@ class Gradient:
 
     def gradients(self):
         """Of all inputs in one direction."""
-        torch.manual_seed(7)
+        opinfo.seed(7)
         inputs = self.inputs()
         outs = self(*inputs)
         outs = [outs] if isinstance(outs, torch.Tensor) else list(outs)
         if not outs:
             return None
-        directions = [torch.linspace(0.5, 1.5, t.numel(), dtype=torch.float64, device=t.device).to(t.dtype).view(t.shape) for t in outs]
+        directions = [
+            torch.linspace(0.5, 1.5, t.numel(), dtype=torch.float64, device=t.device).to(t.dtype).view(t.shape) for t in outs
+        ]
         return torch.autograd.grad(outs, inputs, directions, allow_unused=True)
 
     def check(self, second: bool) -> None:
         """An exception says what is wrong."""
         how = {"nondet_tol": self.op.gradcheck_nondet_tol, "fast_mode": self.op.gradcheck_fast_mode is not False}
-        torch.manual_seed(7)
+        opinfo.seed(7)
         gradcheck(self, self.inputs(), check_batched_grad=False, **how)
         if second:
             gradgradcheck(self, self.inputs(), gen_non_contig_grad_outputs=True, **how)
@@ -88,7 +90,9 @@ def failure(g: Gradient, second: bool) -> tuple[str | None, tuple[str, ...]]:
                 wrong = _attempt(g.check, second)
         finally:
             flag_gems.disable()
-        if isinstance(wrong, Exception):  # gradcheck: of our kernels only where the native ones pass (kinks, numbers that differ too fast)
+        if isinstance(
+            wrong, Exception
+        ):  # gradcheck: of our kernels only where the native ones pass (kinks, numbers that differ too fast)
             native = _attempt(g.check, second)
             wrong = None if isinstance(native, Exception) else f"gradcheck: {wrong}"
         return wrong, rows

@@ -18,6 +18,7 @@ import torch
 
 from flag_gems._api import gems as state
 
+SAMPLES, LARGE = 4, 100_000  # sampled: further samples of an operator and dtype, each of fewer elements
 PARTS = 16  # tests of each kind, so that shards share the work; an operator belongs to one of them
 # Operators of the database whose name is a row's, but which call an overload that isn't one.
 OTHER_OVERLOAD = {"round.decimals_0", "round.decimals_3", "round.decimals_neg_3"}
@@ -45,38 +46,37 @@ def report(bad: list[str], what: str) -> None:
         pytest.fail(f"{len(bad)} {what} fail:\n  " + "\n  ".join(bad[:8]), pytrace=False)
 
 
-def dtypes_of(op, device, mode) -> list[tuple[torch.dtype, float]]:
-    """With the share of the calls. Sampled: always one dtype, floating point if there is one, of which the first call is always run."""
+def dtypes_of(op, device, mode) -> list[torch.dtype]:
+    """Sampled: one of each six, and always one, floating point if there is one."""
     dtypes = sorted(op.supported_dtypes(device), key=str)
     if mode != opinfo.SAMPLE:
-        return [(d, 1.0) for d in dtypes]
-    chosen = [d for d in dtypes if opinfo.picked(opinfo.SHARE * 4, op.full_name, str(d))]
+        return dtypes
     real = [d for d in dtypes if d.is_floating_point] or dtypes
-    first = min(real, key=lambda d: zlib.crc32(f"{opinfo.SEED} {op.full_name} {d}".encode()), default=None)
-    return [(d, opinfo.SHARE * 2) for d in chosen if d != first] + ([(first, opinfo.SHARE * 2)] if first else [])
+    chosen = opinfo.first_by_chance(real, 1, op.full_name)
+    return chosen + [d for d in dtypes if d not in chosen and opinfo.picked(1 / 6, op.full_name, str(d))]
 
 
-def chosen_calls(op, device, dtype, share, mode):
-    samples = opinfo.samples(op, device, dtype, mode == "reference")
-    calls = []
-    for i, s in enumerate(samples):
-        if share == 1 or i == 0 or opinfo.picked(share * 3, op.full_name, str(dtype), i):
-            for k, c in enumerate(opinfo.calls_of(op, s, i)):
-                if share == 1 or (i == 0 and k == 0) or opinfo.picked(1 / 3, op.full_name, str(dtype), i, k):
-                    calls.append(c)
-    return calls
+def chosen_calls(op, device, dtype, mode) -> list[opinfo.Call]:
+    """Sampled: the first sample and a few others, each in half of its forms."""
+    samples = list(enumerate(opinfo.samples(op, device, dtype, mode == "reference")))
+    if mode != opinfo.SAMPLE:
+        return [c for i, s in samples for c in opinfo.calls_of(op, s, i)]
+    small = [(i, s) for i, s in samples if sum(t.numel() for t in opinfo.tensors((s.input, s.args))) < LARGE]
+    few = small[:1] + opinfo.first_by_chance(small[1:], SAMPLES, op.full_name, str(dtype))
+    calls = [c for i, s in few for c in opinfo.calls_of(op, s, i)]
+    return [c for k, c in enumerate(calls) if k == 0 or opinfo.picked(1 / 2, op.full_name, str(dtype), c.name)]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_values(gems, device, mode, operators, part):
     bad = []
     for op in operators:
-        for dtype, share in dtypes_of(op, device, mode):
-            calls = chosen_calls(op, device, dtype, share, mode)
+        for dtype in dtypes_of(op, device, mode):
+            calls = chosen_calls(op, device, dtype, mode)
             native = opinfo.run_all(calls, False)
             outs = [o for c, n in zip(calls, native) if n.error is None and c.plain for o in opinfo.out_calls(op, c, n)]
-            if share < 1:
-                outs = [o for o in outs if opinfo.picked(0.25, op.full_name, str(dtype), o.name)]
+            if mode == opinfo.SAMPLE:
+                outs = [o for o in outs if opinfo.picked(1 / 4, op.full_name, str(dtype), o.name)]
             calls += outs
             native += opinfo.run_all(outs, False)
             for call, n, o in zip(calls, native, opinfo.run_all(calls, True)):
@@ -97,7 +97,7 @@ def test_errors(gems, device, mode, operators, part):
     """Calls that torch refuses: the same exception type, or the same results where it takes them."""
     bad = []
     for op in operators:
-        if op.error_inputs_func is None or (mode == opinfo.SAMPLE and not opinfo.picked(opinfo.SHARE * 8, op.full_name)):
+        if op.error_inputs_func is None or (mode == opinfo.SAMPLE and not opinfo.picked(1 / 3, op.full_name)):
             continue
         calls = opinfo.error_calls(op, device)
         for call, n, o in zip(calls, opinfo.run_all(calls, False), opinfo.run_all(calls, True)):
@@ -113,11 +113,12 @@ def test_errors(gems, device, mode, operators, part):
 def test_gradients(gems, device, mode, operators, part):
     bad = []
     for op in operators:
-        if mode == opinfo.SAMPLE and not opinfo.picked(opinfo.SHARE * 4, op.full_name, "gradient"):
+        if mode == opinfo.SAMPLE and not opinfo.picked(1 / 6, op.full_name, "gradient"):
             continue
-        for i, g in enumerate(opinfo_gradients.gradients_of(op, device)):
-            if mode == opinfo.SAMPLE and i and not opinfo.picked(opinfo.SHARE * 4, op.full_name, "gradient", i):
-                continue
+        gradients = opinfo_gradients.gradients_of(op, device)
+        if mode == opinfo.SAMPLE:
+            gradients = opinfo.first_by_chance(gradients, 2, op.full_name, "gradient")
+        for g in gradients:
             wrong, rows = opinfo_gradients.failure(g, bool(op.supports_gradgrad))
             if rows:
                 RAN["gradients"].setdefault(op.full_name, set()).update(rows)
@@ -138,4 +139,6 @@ def test_our_kernels_ran(request, device, mode):
     assert missing == [], "operators with a row of ours that ran natively"
     least = {"values": 400, "gradients": 200} if mode != opinfo.SAMPLE else {"values": 300, "gradients": 20}
     assert {k: len(RAN[k]) >= n for k, n in least.items()} == dict.fromkeys(least, True), {k: len(r) for k, r in RAN.items()}
-    print(f"\nOpInfo: {COMPARED}, operators {({k: len(r) for k, r in RAN.items()})}, rows {len(set().union(*RAN['values'].values()))}")
+    print(
+        f"\nOpInfo: {COMPARED}, operators { ({k: len(r) for k, r in RAN.items()}) }, rows {len(set().union(*RAN['values'].values()))}"
+    )
