@@ -13,8 +13,7 @@ namespace gems::torch_binding {
 // dtype that is served, so that the native kernel runs, which knows them.
 constexpr int8_t kDtypeOfLazy = static_cast<int8_t>(c10::ScalarType::Undefined);
 C10_ALWAYS_INLINE bool is_lazy(const c10::TensorImpl* impl) {
-  constexpr c10::DispatchKeySet lazy(
-      {c10::DispatchKey::ZeroTensor, c10::DispatchKey::Negative, c10::DispatchKey::Conjugate});
+  constexpr c10::DispatchKeySet lazy({c10::DispatchKey::ZeroTensor, c10::DispatchKey::Negative, c10::DispatchKey::Conjugate});
   return C10_UNLIKELY(impl->key_set().has_any(lazy));
 }
 

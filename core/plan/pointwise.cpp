@@ -107,6 +107,8 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
     if (!dtype_is_served(common)) return unsupported_plan("dtype");
     for (int k = 1; k < nin; k++)
       if (!dtype_is_served(in[k].dtype)) return unsupported_plan("dtype");
+    if (nin > 2 && !(in[2].flags & GEMS_T_SCALAR) && in[2].ndim)
+      return unsupported_plan("a value with dimensions");  // torch's error
   } else {
     common = in[0].dtype;
     bool one = !(in[0].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) && !(op->nopromote & 1u) && dtype_is_served(common);

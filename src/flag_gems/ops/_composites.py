@@ -1,19 +1,24 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md says for every operator of these kinds which it is.
+docs/coverage-index-shape.md (and docs/coverage-random-sort.md for RANDOM_SORT) says for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+
+from ._composites_random_sort import RANDOM_SORT
 
 COPY = "clone copy_"
 SCATTER = "clone copy_"
 GRADIENT = "zeros zero_ copy_"
 FILL = "fill_scalar_ fill_tensor_"
 
-COMPOSITES: dict[str, tuple[str, str]] = {
+COMPOSITES: dict[str, tuple[str | Callable, str]] = {
+    **RANDOM_SORT,
     # copies of views
     **{
         name: (name, COPY)
@@ -115,7 +120,9 @@ COMPOSITES: dict[str, tuple[str, str]] = {
 
 
 def overload_of(name: str):
-    """The torch operator; AttributeError where this torch hasn't got it."""
+    """The torch operator; AttributeError where this torch hasn't got it. Or our own composition, where torch has none."""
+    if callable(COMPOSITES[name][0]):
+        return COMPOSITES[name][0]
     packet, _, overload = COMPOSITES[name][0].partition(".")
     found = getattr(torch.ops.aten, packet)
     return getattr(found, overload) if overload else found
@@ -128,7 +135,7 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
-        self.__doc__ = f"aten::{COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
+        self.__doc__ = f"{name if callable(COMPOSITES[name][0]) else 'aten::' + COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
         self._mask = gems.table.mask(self.rows)
