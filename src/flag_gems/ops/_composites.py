@@ -1,7 +1,7 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md (and docs/coverage-random-sort.md for RANDOM_SORT) says for every operator of these kinds which it is.
+docs/coverage-index-shape.md, and docs/coverage-random-sort.md for RANDOM_SORT, say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
-        self.__doc__ = f"{name if callable(COMPOSITES[name][0]) else 'aten::' + COMPOSITES[name][0]}, composed of {COMPOSITES[name][1] or 'nothing that moves data'}"
+        torch_name, inner = COMPOSITES[name]
+        of = name if callable(torch_name) else f"aten::{torch_name}"
+        self.__doc__ = f"{of}, composed of {inner or 'nothing that moves data'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
         self._mask = gems.table.mask(self.rows)

@@ -15,8 +15,8 @@ RANDOM_SORT = {
     # a copy, and the generator's operator in place
     **{name: (name, f"clone {name}_") for name in ("cauchy", "exponential", "log_normal", "uniform")},
     "geometric": ("geometric", "clone geometric_"),
-    "alpha_dropout": ("alpha_dropout", DROPOUT + " add add_ add_scalar add_scalar_"),
-    "alpha_dropout_": ("alpha_dropout_", DROPOUT + " add add_ add_scalar add_scalar_"),
+    "alpha_dropout": ("alpha_dropout", DROPOUT + " add add_"),
+    "alpha_dropout_": ("alpha_dropout_", DROPOUT + " add add_"),
     "feature_dropout": ("feature_dropout", DROPOUT),
     "feature_dropout_": ("feature_dropout_", DROPOUT),
     "dropout": ("native_dropout", DROPOUT),
@@ -34,5 +34,5 @@ RANDOM_SORT = {
     ),
     "isin_tensor_scalar": ("isin.Tensor_Scalar", "eq_scalar_out ne_scalar_out"),
     "diff": ("diff", "sub logical_xor"),
-    "normed_cumsum": (normed_cumsum, "cumsum sum_dim div"),
+    "normed_cumsum": (normed_cumsum, "cumsum sum_dim div_tensor"),
 }
