@@ -26,7 +26,7 @@ SCALAR = {
     "logical_not": "bool",
     "bitwise_not": "bool",
 }
-NAME = re.compile(r"pointwise_block<.*?op::(\w+), ([\w ]+), \d+, \d+>")
+NAME = re.compile(r"pointwise_block<.*?op::(\w+), ([\w ]+), [^,]+, \d+, \d+>")  # functor, compute type; what lies in memory
 LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\s*(.*)$")
 JUMP = re.compile(r"^([0-9a-f]+) <")
 

@@ -2,7 +2,9 @@
 
 #include "kernels/simd/offsets.h"
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -10,6 +12,10 @@
 GEMS_FOR_EACH_ISA(GEMS_DECLARE)
 #undef GEMS_DECLARE
 #define GEMS_DECLARE(isa) extern "C" const gems_transpose_table gems_transpose_##isa[2];
+GEMS_FOR_EACH_ISA(GEMS_DECLARE)
+#undef GEMS_DECLARE
+
+#define GEMS_DECLARE(isa) extern "C" const gems_move_table gems_move_##isa;
 GEMS_FOR_EACH_ISA(GEMS_DECLARE)
 #undef GEMS_DECLARE
 
@@ -73,6 +79,28 @@ gems_transpose_fn transpose_fn(int size, bool streams) {
   }
   const gems_transpose_table& t = tables[isa()][streams];
   return size == 2 ? t.b2 : size == 4 ? t.b4 : size == 8 ? t.b8 : nullptr;
+}
+
+const gems_move_table& moves() {
+#define GEMS_ADDRESS(isa) &gems_move_##isa,
+  static constexpr const gems_move_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+  return *tables[isa()];
+}
+
+// sysconf() counts every slice of a machine of several: 320 MiB where two cores share 32.
+int64_t last_cache() {
+  static const int64_t bytes = [] {
+    char text[32] = {};
+    if (FILE* f = std::fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "re")) {
+      const size_t n = std::fread(text, 1, sizeof text - 1, f);
+      std::fclose(f);
+      const int64_t kib = n ? std::strtoll(text, nullptr, 10) : 0;
+      if (kib > 0 && std::strchr(text, 'K')) return kib << 10;
+    }
+    return int64_t{32} << 20;
+  }();
+  return bytes;
 }
 
 char* Scratch::take(size_t bytes) {

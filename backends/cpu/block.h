@@ -30,6 +30,16 @@ void copy_2d(const char* src, int64_t src_row, int64_t src_col, char* dst, int64
 // The transposition of elements of `size` bytes (gems_transpose_table); null for single bytes past the cache.
 gems_transpose_fn transpose_fn(int size, bool streams);
 
+// Moves of this machine's instruction set (gems_move_table).
+const gems_move_table& moves();
+// After stores past the cache, before other threads may read.
+inline void fence() {
+#if defined(GEMS_ISA_X86)
+  __builtin_ia32_sfence();
+#endif
+}
+int64_t last_cache();  // bytes of the last level of cache, which all threads share
+
 // One operand seen as a matrix: `row` and `col` are its strides in elements.
 struct Matrix {
   char* data = nullptr;

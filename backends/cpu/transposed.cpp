@@ -15,12 +15,6 @@ constexpr int64_t kGrain = 32768;  // elements a thread gets at least
 // between a cache and that size it begins to pay wasn't measured).
 constexpr int64_t kStreamed = int64_t{8} << 20;
 
-void fence() {
-#if defined(GEMS_ISA_X86)
-  __builtin_ia32_sfence();
-#endif
-}
-
 }  // namespace
 
 bool copy_transposed(const gems_call* call) {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "backends/cuda/internal.h"
-#include "backends/cuda/nvrtc.h"
 
 namespace gems::cuda {
 namespace {
@@ -82,6 +81,13 @@ void store(const std::string& key, const Compiled& c, const Maker& m) {
 }  // namespace
 
 const char* pack_maker(int i) { return host().pack_maker ? host().pack_maker(i) : nullptr; }
+
+std::string pack_compiler(const DeviceState& s) {
+  Maker m;
+  for (int i = 0; const char* note = pack_maker(i); i++)
+    if (parse(note, &m) && serves(m.arch, s.cc_major * 10 + s.cc_minor)) return m.version;
+  return "";
+}
 
 Compiled compile_into_cache(const Unit& u, const std::string& arch, bool* cached) {
   Compiled r;

@@ -11,6 +11,7 @@
 
 #include "backends/cuda/driver.h"
 #include "backends/cuda/jit.h"
+#include "backends/cuda/nvrtc.h"
 
 namespace gems::cuda {
 
@@ -171,23 +172,24 @@ struct Unit;
 Compiled compile_into_cache(const Unit& u, const std::string& arch, bool* cached);
 // Fills k from cache, packs or compiler; the reason on failure. *missing: it failed only because `compile` is off.
 std::string build(DeviceState* s, const KernelSource& src, OwnedKernel* k, bool compile, bool* missing);
-const char* pack_maker(int i);  // what packs were made by; nullptr beyond the last
+std::string pack_compiler(const DeviceState& s);  // the version of the NVRTC that made a pack for it; "": there is none
+const char* pack_maker(int i);                    // what packs were made by; nullptr beyond the last
 
 // unit.cpp
 std::string unit_text(const KernelSource& src);
-std::vector<std::pair<const char*, const char*>> include_closure(const std::string& unit);
-std::vector<std::string> compile_options(const std::string& arch);
-std::string cache_key(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
-                      const std::vector<std::string>& options, const char* compiler);
+std::vector<const Header*> include_closure(const std::string& unit);
+std::vector<std::string> compile_options(const char* compiler, const std::string& arch);
+std::string cache_key(const std::string& unit, const std::vector<const Header*>& headers, const std::vector<std::string>& options,
+                      const char* compiler);
 struct Unit {
   explicit Unit(const KernelSource& src) : Unit(unit_text(src)) {}
   explicit Unit(std::string t) : text(std::move(t)), headers(include_closure(text)) {}
   void made_with(const char* compiler, const std::string& arch) {
-    options = compile_options(arch);
+    options = compile_options(compiler, arch);
     key = cache_key(text, headers, options, compiler);
   }
   std::string text, key;
-  std::vector<std::pair<const char*, const char*>> headers;
+  std::vector<const Header*> headers;
   std::vector<std::string> options;
 };
 

@@ -122,7 +122,7 @@ std::string nvrtc_arch(int cc_major, int cc_minor) {
   return "compute_" + std::to_string(best);
 }
 
-Compiled nvrtc_compile(const std::string& unit, const std::vector<std::pair<const char*, const char*>>& headers,
+Compiled nvrtc_compile(const std::string& unit, const std::vector<const Header*>& headers,
                        const std::vector<std::string>& options, bool ptx) {
   Compiled r;
   const Nvrtc& n = nvrtc();
@@ -131,9 +131,9 @@ Compiled nvrtc_compile(const std::string& unit, const std::vector<std::pair<cons
     return r;
   }
   std::vector<const char*> names, texts, opts;
-  for (const auto& h : headers) {
-    names.push_back(h.first);
-    texts.push_back(h.second);
+  for (const Header* h : headers) {
+    names.push_back(h->name.c_str());
+    texts.push_back(h->text);
   }
   for (const std::string& o : options) opts.push_back(o.c_str());
   nvrtcProgram p = nullptr;

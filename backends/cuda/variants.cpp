@@ -20,7 +20,11 @@ gems_knobs knobs_of(const gems_op_info* op) {
     case family::row: return {7, 3, 4, 0};
     case family::scan: return {5, 0, 4, 4};
     case family::index: return {3, 4, 3, 0};
-    case family::create: return {0, 0, 0, 0};
+    case family::create:
+    case family::map:
+    case family::random:
+    case family::sort:
+    case family::compact: return {0, 0, 0, 0};
     case family::matmul: return {7, 5, 0, 4};
     case family::fused: return *op->roles ? gems_knobs{7, 3, 4, 0} : gems_knobs{4, 4, 3, 0};
   }

@@ -13,7 +13,8 @@
 namespace gems::torch_binding {
 namespace {
 
-PyObject* tune_choices(PyObject*, PyObject* arg) {
+// What `take` makes of a list of (op, bucket, candidate).
+PyObject* give_choices(PyObject* arg, size_t (*take)(const std::vector<Choice>&)) {
   PyObject* seq = PySequence_Fast(arg, "a list of (op, bucket, candidate)");
   if (!seq) return nullptr;
   std::vector<Choice> choices;
@@ -32,8 +33,10 @@ PyObject* tune_choices(PyObject*, PyObject* arg) {
     choices.push_back({op, std::strtoull(text.c_str() + at + 1, nullptr, 16), c});
   }
   Py_DECREF(seq);
-  return guarded([&]() -> PyObject* { return PyLong_FromSize_t(set_choices(choices)); });
+  return guarded([&]() -> PyObject* { return PyLong_FromSize_t(take(choices)); });
 }
+PyObject* tune_choices(PyObject*, PyObject* arg) { return give_choices(arg, set_choices); }
+PyObject* tune_add_choices(PyObject*, PyObject* arg) { return give_choices(arg, add_choices); }
 PyObject* tune_force(PyObject*, PyObject* arg) {
   const char* name = PyUnicode_AsUTF8(arg);
   if (!name) return nullptr;
@@ -119,6 +122,7 @@ PyObject* tune_progress(PyObject*, PyObject*) {
 
 PyMethodDef kMethods[] = {
     {"tune_choices", tune_choices, METH_O, "([(op, bucket, candidate)]): replaces what was decided; how many hold"},
+    {"tune_add_choices", tune_add_choices, METH_O, "([(op, bucket, candidate)]): adds what isn't decided yet; how many are new"},
     {"tune_force", tune_force, METH_O, "(candidate): for all calls of this thread; \"auto\" ends it"},
     {"tune_trace", tune_trace, METH_O, "(on): [(op, bucket, [candidates])] of this thread's calls since the last call"},
     {"tune_best", tune_best, METH_O, "({candidate: median}): which to run"},

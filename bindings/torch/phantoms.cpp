@@ -68,6 +68,16 @@ c10::Allocator* torchs_allocator() {
   }
 }
 
+// torch's own kernels switch to a tensor's device by the guard of its type. A build without CUDA has none, and that of a build with it refuses
+// a device that isn't there ("invalid device ordinal").
+void guard_devices(bool real) {
+  static const c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CUDA> none;
+  static const c10::impl::DeviceGuardImplInterface* torchs = nullptr;
+  auto& guard = c10::impl::device_guard_impl_registry[static_cast<size_t>(c10::DeviceType::CUDA)];
+  if (!real) torchs = guard.load();
+  guard.store(real ? torchs : &none);
+}
+
 }  // namespace
 
 void set_phantoms(int index) {
@@ -76,14 +86,11 @@ void set_phantoms(int index) {
   g_no_memory.index = static_cast<c10::DeviceIndex>(on ? index : 0);
   if (on == phantoms()) return;
   if (on) before = torchs_allocator();
+  guard_devices(!on);
   g_phantoms.store(on);
   library().reset();
   c10::SetAllocator(c10::DeviceType::CUDA, on ? &g_no_memory : before, 255);
   if (!on) return;
-  if (!c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA)) {  // Tensor.contiguous() and others ask for one
-    static const c10::impl::DeviceGuardImplRegistrar guard(c10::DeviceType::CUDA,
-                                                           new c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CUDA>);
-  }
   library() = std::make_unique<torch::Library>(torch::Library::IMPL, "aten", c10::DispatchKey::CUDA, "flag_gems", 2);
   library()->impl("empty.memory_format", TORCH_FN(empty));
   library()->impl("empty_strided", TORCH_FN(empty_strided));

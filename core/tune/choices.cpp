@@ -18,6 +18,9 @@ int log2_bucket(int64_t n) { return n <= 1 ? 0 : 64 - __builtin_clzll(static_cas
 struct Geometry {
   uint64_t w[4];
 };
+// How an operand lies in the two innermost dimensions, four bits each in w[3]: the same along the innermost, not dense along it; the
+// same along the one before.
+enum { kColumn = 1, kStrided = 2, kRow = 4 };
 
 // Is a matrix operand stored by columns? Its last but one stride is 1.
 bool by_columns(const gems_tensor& t) { return t.ndim >= 2 && t.strides[t.ndim - 1] != 1 && t.strides[t.ndim - 2] == 1; }
@@ -50,6 +53,13 @@ Geometry geometry_of(const gems_call& c) {
   g.w[1] |= static_cast<uint64_t>(walked ? c.it.contiguous & 1 : c.t[0].flags & GEMS_T_CONTIGUOUS) << 16 |
             static_cast<uint64_t>(walked ? c.it.ndim : c.t[0].ndim) << 20 | static_cast<uint64_t>(walked ? c.it.nred : 0) << 24;
   g.w[2] = static_cast<uint64_t>(log2_bucket(numel)) << 8 | static_cast<uint64_t>(log2_bucket(inner));
+  // x + row and x + column have one number of elements and take kernels of different loads.
+  if ((fam == family::pointwise || fam == family::copy) && !(c.it.contiguous & 1) && c.it.ndim > 0)
+    for (int k = 0; k < n; k++) {
+      const int64_t s = c.it.stride[k][c.it.ndim - 1];
+      const bool repeats = c.it.ndim > 1 && c.it.stride[k][c.it.ndim - 2] == 0;
+      g.w[3] |= static_cast<uint64_t>((s == 0 ? kColumn : s == 1 ? 0 : kStrided) | (repeats ? kRow : 0)) << (4 * k);
+    }
   return g;
 }
 
@@ -170,6 +180,14 @@ std::string bucket_text(const gems_call& c) {
   } else {
     s += " numel" + about(static_cast<int>(g.w[2] >> 8)) + " inner" + about(static_cast<int>(g.w[2] & 255)) +
          " rank=" + std::to_string(g.w[1] >> 20 & 15) + (g.w[1] >> 16 & 1 ? " dense" : "");
+    if (const int reduced = static_cast<int>(g.w[1] >> 24 & 255)) s += " reduced=" + std::to_string(reduced);
+    if (g.w[3]) {
+      s += " operands:";
+      for (int k = 0; k < n; k++) {
+        const uint64_t w = g.w[3] >> (4 * k) & 15;
+        s += (w & kColumn) && (w & kRow) ? 'n' : w & kColumn ? 'c' : w & kRow ? 'r' : w & kStrided ? 's' : 'd';
+      }
+    }
   }
   char hex[32];
   std::snprintf(hex, sizeof hex, " #%016llx", static_cast<unsigned long long>(hash_of(g)));

@@ -20,7 +20,8 @@ typedef struct gems_convert_table {
   gems_convert_fn fn[GEMS_CONVERT_DTYPES][GEMS_CONVERT_DTYPES];
 } gems_convert_table;
 
-// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons). Null, or the
+// pointwise, kind 0: dense blocks in the compute type; the result in the functor's result type (bool for comparisons). Kind 1 of the F32
+// cell: operands, and a result that isn't bool, are bfloat16. Null, or the
 // error that an element asks for ("ZeroDivisionError"): then some of the result may be written.
 typedef const char* (*gems_pointwise_block)(const void* const* in, void* out, size_t n, const gems_scalar* par);
 
@@ -79,6 +80,13 @@ typedef struct gems_accumulate_table {
   void (*f32)(float* acc, const float* x, size_t n);
   void (*f64)(double* acc, const double* x, size_t n);
 } gems_accumulate_table;
+
+// kernels/simd/units/move.cpp: n bytes through the cache, or past it (a fence is the caller's).
+typedef struct gems_move_table {
+  void (*copy)(const void* src, void* dst, size_t n);
+  void (*stream)(const void* src, void* dst, size_t n);
+  void (*fill)(uint64_t pattern, void* dst, size_t n, int past);
+} gems_move_table;
 
 // kernels/simd/units/transpose.cpp: dst[i * dst_step + j] = src[j * src_step + i] for i < rows, j < n; elements of 2, 4 and 8 bytes.
 // Two tables: [0] for any addresses; [1] stores past the cache, dst and its rows aligned to 64 bytes, a fence is the caller's.

@@ -14,6 +14,18 @@ template <class A> constexpr int kLanes = kVectorBytes / (int)sizeof(A);
 #if defined(__GNUC__) && !defined(__clang__)
 template <class T> struct vector_register { typedef T type __attribute__((vector_size(kVectorBytes))); };
 template <class T> using register_of = typename vector_register<T>::type;
+// Past the cache where the target has such a store: the line isn't read first. `to` is aligned to a register.
+template <class R> GEMS_FN void store_past(void* to, R v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512((__m512i*)to, (__m512i)v);
+#elif defined(__AVX__)
+  _mm256_stream_si256((__m256i*)to, (__m256i)v);
+#elif defined(__SSE2__)
+  _mm_stream_si128((__m128i*)to, (__m128i)v);
+#else
+  __builtin_memcpy(to, &v, sizeof v);
+#endif
+}
 template <int Size> struct integer_of;
 template <> struct integer_of<1> { typedef signed char type; };
 template <> struct integer_of<2> { typedef short type; };

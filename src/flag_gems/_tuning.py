@@ -19,6 +19,7 @@ MODES = ("off", "records", "online")
 _mode: str | None = None  # None: not read from the environment yet
 _begun = False  # the mode is in force
 _folder: list[tuple[str, str, str]] = []  # what the tuned folder decides
+_guesses: list[tuple[str, str, str]] = []  # what its cost model expects of buckets that nobody measured
 _awaits_cuda = False
 
 
@@ -59,12 +60,15 @@ def begin() -> None:
         _apply()
 
 
-def use_folder(choices: list[tuple[str, str, str]]) -> None:
-    """(op, bucket, candidate) of a tuned folder: before all else, whatever the mode."""
-    global _folder, _begun
-    _folder = choices
+def use_folder(choices: list[tuple[str, str, str]], guesses: list[tuple[str, str, str]] = ()) -> None:
+    """(op, bucket, candidate) of a tuned folder: what was measured before all else, whatever the mode; what was only predicted
+    after what the machine's store knows, and not in mode online, which measures it."""
+    global _folder, _guesses, _begun
+    _folder, _guesses = choices, list(guesses)
     _begun = False  # what the stores add has to come again, after it
     native().tune_choices(choices)
+    if mode() == "off":
+        native().tune_add_choices(_guesses)
 
 
 def environment(device: str) -> tuple[str, str, str, str]:
@@ -95,6 +99,7 @@ def _apply() -> None:
     c.tune_choices(_folder)
     c.tune_online([p for p in dict.fromkeys(c.tune_places()) if p] if mode() == "online" else None)
     if mode() == "off":
+        c.tune_add_choices(_guesses)
         return
     _load("cpu", 0)
     # Asking a GPU makes a context, which is the program's to do: at its first use.
@@ -118,5 +123,7 @@ def _load(device: str, kind: int) -> None:
     c.tune_environment(kind, env)
     machine, fleet = c.tune_places()
     c.tune_load(machine, env, False)
+    if mode() == "records" and device == "cuda":
+        c.tune_add_choices(_guesses)
     if fleet:
         c.tune_load(fleet, env, True)

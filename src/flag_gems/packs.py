@@ -20,6 +20,8 @@ import torch
 from . import shapes
 from ._api import gems, use_gems
 from ._native import native
+from .cost_model import CostModel
+from .pretune import Guess, place_of
 from .progress import Progress
 
 PLANNED = 127  # GEMS_PLANNED_DEVICE
@@ -61,6 +63,7 @@ class Pack(NamedTuple):
     arch: str
     kernels: set[str]  # keys
     native: list[tuple[shapes.ShapeEntry, str]]  # entries that run natively there, wholly or from some point on, and why
+    guesses: list[Guess]  # which candidates the cost model expects to win there, where that isn't the heuristic's
 
 
 class Built(NamedTuple):
@@ -77,10 +80,13 @@ def build(
     dtype: torch.dtype = torch.bfloat16,
     budget: float | None = None,
     say: Callable[[str], None] | None = None,
+    model: CostModel | None = None,
 ) -> Built:
     """Compiles what ``entries`` need on ``archs`` into this process' cache folder (GEMS_CACHE_DIR). ValueError: an architecture
-    that NVRTC or this library doesn't know. ``budget``: seconds."""
+    that NVRTC or this library doesn't know. ``budget``: seconds; ``model``: chooses among the variants of our kernels, whose
+    code then is in the pack beside that of the heuristic's choice."""
     c = native()
+    own_only = {r.op for r in gems().table.rows if r.custom}  # no native kernel: measuring doesn't decide these either
     begin, packs = time.perf_counter(), []
     counts, failed = {1: 0, 2: 0, 3: 0}, []
 
@@ -102,19 +108,36 @@ def build(
         say = say or progress.say
         try:
             for arch in archs:
-                pack = Pack(arch, set(), [])
-                models = c.target(arch, -1)
+                pack = Pack(arch, set(), [], [])
+                cards = c.target(arch, -1)
                 for i, entry in enumerate(entries):
                     keys: set[str] = set()
                     why = ""
-                    for model in range(models):
-                        c.target(arch, model)
+                    for card in range(cards):
+                        c.target(arch, card)
                         take()
+                        c.tune_trace(True)
                         try:
                             call(entry, dtype)
                         except RuntimeError as e:
                             why = c.last_fallback() or str(e).partition("\n")[0].partition(". ")[0]
+                        finally:
+                            seen = c.tune_trace(False)
                         keys |= take()
+                        device = (c.environment(1, PLANNED) or "").partition("\n")[0]
+                        for op, bucket, names in seen if model else ():
+                            pick = "own" if op in own_only else model.choose(op, bucket, ["native", *names], device)
+                            if pick == "own":
+                                continue
+                            pack.guesses.append(Guess(place_of(device), op, bucket, pick))
+                            if pick != "native":
+                                c.tune_force(pick)
+                                try:
+                                    with contextlib.suppress(RuntimeError):
+                                        call(entry, dtype)
+                                finally:
+                                    c.tune_force("auto")
+                                keys |= take()
                     if why or not keys:
                         pack.native.append((entry, why or "our kernel isn't asked"))
                     pack.kernels.update(keys)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import statistics
 import sys
 import time
@@ -27,7 +28,7 @@ from ._version import __version__
 from .progress import Progress
 from .race import race
 
-RECORDS, MANIFEST, KERNELS = "records.jsonl", "manifest.json", "kernels"
+RECORDS, GUESSES, MANIFEST, KERNELS = "records.jsonl", "predicted.jsonl", "manifest.json", "kernels"
 FORMAT = 1
 COLD = 192 << 20  # bytes that the calls of one graph touch: three times the 60 MB L2 of an H200
 
@@ -182,14 +183,16 @@ class _Timer:
         return (time.perf_counter() - t) / loops
 
 
-def _right(candidate: str, call: Callable, args: tuple, kwargs: dict, reference) -> bool:
-    """Does the candidate run at all, and are its numbers the native ones?"""
+def _right(candidate: str, call: Callable, args: tuple, kwargs: dict, reference, took: dict[str, float]) -> bool:
+    """Does the candidate run at all, and are its numbers the native ones? ``took``: the host's seconds of its run."""
     c, fresh = native(), tuple(_clone(a) for a in args)  # operators may write their arguments
     before = c.call_count()
     c.tune_force(candidate)
+    begin = time.perf_counter()
     try:
         got = call(*fresh, **kwargs)
     finally:
+        took[candidate] = time.perf_counter() - begin
         c.tune_force("auto")
     if c.call_count() == before:
         return False
@@ -215,6 +218,7 @@ def measure(
         return Measured(entry, "", "", {}, 0, note)
 
     call, args, kwargs = shapes.build(entry, device, dtype)
+    took: dict[str, float] = {}
     first, second = (tuple(_clone(a) for a in args) for _ in range(2))  # operators may write their arguments
     c = native()
     with torch.no_grad(), jit.using("sync"):
@@ -222,7 +226,9 @@ def measure(
         try:
             before = c.call_count()
             c.tune_force("own")
+            begin = time.perf_counter()
             own = call(*first, **kwargs)
+            took["own"] = time.perf_counter() - begin
         finally:
             c.tune_force("auto")
             seen = c.tune_trace(False)
@@ -236,16 +242,19 @@ def measure(
         if any(r.op == op and r.custom for r in gems().table.rows):
             return undecided("has no native kernel")
         c.tune_force("native")
+        begin = time.perf_counter()
         try:
             reference = call(*second, **kwargs)
         finally:
+            took["native"] = time.perf_counter() - begin
             c.tune_force("auto")
         if not _agrees(own, reference, call, args, kwargs):
             return undecided("our numbers differ from the native ones: not tuned, please report")
         names = ["native", *names]
         chosen = model.worth_measuring(op, bucket, names, environment(device).device) if model else names
-        chosen = [n for n in chosen if n in ("native", "own") or _right(n, call, args, kwargs, reference)]
-        times = race(_Timer(call, args, kwargs, device).seconds, chosen, rounds, seconds, halve)
+        chosen = [n for n in chosen if n in ("native", "own") or _right(n, call, args, kwargs, reference, took)]
+        seen = took if torch.device(device).type == "cpu" else {}  # a GPU's host doesn't wait
+        times = race(_Timer(call, args, kwargs, device).seconds, chosen, rounds, seconds, halve, seen)
     found = {name: (statistics.median(v) * 1e6, _spread(v)) for name, v in times.items()}
     return Measured(entry, op, bucket, found, min(map(len, times.values())), "", len(names))
 
@@ -287,12 +296,14 @@ def use_folder(folder: str | os.PathLike) -> list[str]:
         why = cache.add_pack(root)
         if why:
             problems.append(f"kernels of {root} aren't used: {why}")
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    guesses = guesses_for(root, environment("cuda").device) if "cuda" in devices else []
     if not (root / RECORDS).is_file():
+        _tuning.use_folder([], guesses)
         return problems
     read = tune.read_file(root / RECORDS)
     problems += read.problems
     choices: list[tuple[str, str, str]] = []
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
         choices += choices_of(read.records, environment(device))
     if read.records and not choices:
@@ -301,8 +312,48 @@ def use_folder(folder: str | os.PathLike) -> list[str]:
             f"none of the {len(read.records)} records of {root} is of this machine: they are of {r.device!r}, {r.compiler!r}, "
             f"this is {' and '.join(repr(tuple(environment(d)[:3])) for d in devices)}; calls run untuned"
         )
-    _tuning.use_folder(choices)
+    _tuning.use_folder(choices, guesses)
     return problems
+
+
+# ---- what a cost model expects on GPUs that aren't here (packs.py)
+
+
+class Guess(NamedTuple):
+    place: str  # "sm_90, 132 SM": what the planners look at; no driver or compiler is known
+    op: str
+    bucket: str
+    candidate: str
+
+
+def place_of(device: str) -> str:
+    """The part of a device's description that decides what its planners do."""
+    found = re.search(r"sm_\d+, \d+ SM", device)
+    return found[0] if found else device
+
+
+def read_guesses(folder: str | os.PathLike) -> list[Guess]:
+    """Of this version of the library; a line that can't be read is left out: it decides speed, not numbers."""
+    out = []
+    with contextlib.suppress(OSError):
+        for line in (Path(folder) / GUESSES).read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, TypeError):
+                data = json.loads(line)
+                if data.pop("library") == __version__:
+                    out.append(Guess(**data))
+    return out
+
+
+def guesses_for(folder: str | os.PathLike, device: str) -> list[tuple[str, str, str]]:
+    return [g[1:] for g in read_guesses(folder) if g.place == place_of(device)]
+
+
+def write_guesses(folder: Path, new: Iterable[Guess]) -> None:
+    """Adds to what the folder has; a later guess about the same call replaces the earlier one."""
+    all_ = {g[:3]: g for g in [*read_guesses(folder), *new]}
+    part = folder / f".{GUESSES}.part"
+    part.write_text("".join(json.dumps({"library": __version__, **g._asdict()}) + "\n" for g in all_.values()), encoding="utf-8")
+    os.replace(part, folder / GUESSES)
 
 
 def _sha256(path: Path) -> str:

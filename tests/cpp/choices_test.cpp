@@ -5,10 +5,26 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "core/plan/plan.h"
 #include "core/registry.h"
+
+namespace {
+thread_local long t_allocations = 0;
+}
+void* operator new(size_t n) {
+  t_allocations++;
+  if (void* p = std::malloc(n)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace gems {
 namespace {
@@ -79,6 +95,33 @@ TEST(Choices, MatrixProductsByTheirWeights) {
   EXPECT_NE(product(9, 4096, 512, true), product(17, 4096, 512, true));
   EXPECT_NE(product(9, 4096, 512, true), product(9, 4097, 512, true));
   EXPECT_NE(product(9, 4096, 512, true), product(9, 4096, 512, false));
+}
+
+int64_t g_matrix[] = {64, 32}, dense[] = {32, 1}, row[] = {0, 1}, column[] = {1, 0}, apart[] = {64, 2};
+std::unique_ptr<Call> sum_with(int64_t* strides) {
+  auto call = std::make_unique<Call>("add", 64 * 32);
+  for (int k = 0; k < 3; k++) {
+    gems_tensor& t = call->c.t[k];
+    t.sizes = g_matrix;
+    t.strides = k == 2 ? strides : dense;
+    t.ndim = 2;
+    t.flags = k == 2 && strides != dense ? 0 : GEMS_T_CONTIGUOUS;
+  }
+  build_pointwise(call->c);
+  return call;
+}
+
+TEST(Choices, RowsAndColumnsThatAreBroadcastDiffer) {
+  std::set<uint64_t> hashes;
+  std::set<std::string> texts;
+  for (int64_t* strides : {dense, row, column, apart}) {
+    const auto call = sum_with(strides);
+    hashes.insert(bucket_hash(call->c));
+    const std::string text = bucket_text(call->c);
+    texts.insert(text.substr(0, text.rfind('#')));
+  }
+  EXPECT_EQ(hashes.size(), 4u);
+  EXPECT_EQ(texts.size(), 4u);
 }
 
 TEST(Choices, ManyBucketsAreFoundAgain) {
@@ -153,6 +196,19 @@ TEST(Choices, NamesOfCandidates) {
     EXPECT_EQ(candidate_of_name(wrong), -1) << wrong;
 }
 
+TEST(Choices, ALookUpAllocatesNothing) {
+  Call a("add", 64), plain("neg", 64);
+  set_choices({{"add", bucket_hash(a.c), kCandidateOwn}});
+  const long before = t_allocations;
+  int sum = 0;
+  for (int i = 0; i < 100; i++) sum += choice_for(a.c) + choice_for(plain.c) + watched_candidate(a.c);
+  EXPECT_EQ(t_allocations, before);
+  EXPECT_EQ(sum, 100 * 2 * kCandidateOwn);
+  bucket_text(a.c);
+  EXPECT_GT(t_allocations, before);  // they are counted
+  set_choices({});
+}
+
 // Prints the cost (goal: 20 ns), asserts nothing about it: the machine is shared.
 TEST(Choices, CostOfALookUp) {
   Call a("add", 64), plain("neg", 64);
@@ -173,6 +229,7 @@ TEST(Choices, CostOfALookUp) {
   measure("decided operator", a.c, choice_for);
   measure("operator without decisions", plain.c, choice_for);
   measure("decided operator, in mode online", a.c, watched_candidate);
+  measure("decided operator, with a row that is broadcast", sum_with(row)->c, choice_for);
   set_choices({});
 }
 

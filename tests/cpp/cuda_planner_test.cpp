@@ -663,7 +663,7 @@ TEST(CudaIndex, Variants) {
   const struct {
     gems_knobs knobs;
     const char* body;
-  } all[] = {{{1, 0, 1, 0}, "128, 4, 4"}, {{3, 1, 0, 0}, "256, 16, 1"}, {{0, 4, 3, 0}, "512, 8, 8"}};
+  } all[] = {{{1, 0, 1, 0}, "128, 4, 4"}, {{3, 1, 0, 0}, "512, 16, 1"}, {{0, 4, 3, 0}, "512, 8, 8"}};
   for (const auto& v : all) {
     Tensor self = tensor(GEMS_BF16, {60, 64}), index = tensor(GEMS_I64, {500}), out = tensor(GEMS_BF16, {500, 64});
     g_candidate = gems_variant(v.knobs);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from flag_gems import _native, shapes
+from flag_gems import pretune as pretune_module
 from flag_gems.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,12 @@ import torch, flag_gems
 from flag_gems import cache, jit, packs, shapes
 from flag_gems._native import native
 own, why = [], []
+new = None
+if len(sys.argv) > 2:  # a tuned folder, as enable(tune_cache_dir=...) takes it on such a card
+    from flag_gems import _tuning, pretune
+    guesses = pretune.guesses_for(sys.argv[2], native().environment(1, 0).splitlines()[0])
+    new = len(guesses)
+    _tuning.use_folder([], guesses)
 with packs.phantoms(0), flag_gems.use_gems():
     for _ in range(3):
         before = native().call_count()
@@ -47,7 +55,7 @@ with packs.phantoms(0), flag_gems.use_gems():
                 why.append(native().last_fallback())
         own.append(native().call_count() - before)
         jit.wait(60)
-print(json.dumps({"own": own, "why": why, "stats": cache.stats()}))
+print(json.dumps({"own": own, "why": why, "stats": cache.stats(), "guesses": new, "env": native().environment(1, 0)}))
 """
 
 
@@ -77,12 +85,11 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="about machine
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """(folder with pack/ for three architectures, the command's output, seconds)"""
+    """(folder with pack/ for three architectures, the command's output)"""
     folder = tmp_path_factory.mktemp("made")
-    begin = time.perf_counter()
     status, out, err = pretune(folder, "--arch", ",".join(ARCHS))
     assert status == 0, out + err
-    return folder, out, time.perf_counter() - begin
+    return folder, out
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +105,16 @@ def driver(tmp_path_factory):
     return folder
 
 
-def run(tmp_path, driver, pack, **more):
+def run(tmp_path, driver, pack, *arguments, **more):
     (tmp_path / "shapes.yaml").write_text(SHAPES)
     env = environment(tmp_path, LD_LIBRARY_PATH=str(driver), GEMS_PACK_DIRS=str(pack), **more)
     p = subprocess.run(
-        [sys.executable, "-c", RUN, "shapes.yaml"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", RUN, "shapes.yaml", *map(str, arguments)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert p.returncode == 0, p.stderr
     return json.loads(p.stdout.splitlines()[-1]) | {"err": p.stderr}
@@ -112,20 +124,23 @@ def keys(folder):
     return {p.name for p in (folder / "kernels").iterdir() if len(p.name) == 64}
 
 
+def compiled(out):
+    return int(re.search(r"(\d+) compiled now", out)[1])
+
+
 def test_three_architectures_without_a_gpu(made):
-    folder, out, seconds = made
+    folder, out = made
     pack = folder / "pack"
-    assert seconds < 30, seconds
     manifest = json.loads((pack / "manifest.json").read_text())
     assert [m.rpartition("-")[2] for m in manifest["kernels"]] == ["sm_100", "sm_80", "sm_90a"]
     assert len({m.split("-")[1] for m in manifest["kernels"]}) == 1  # one compiler
     assert {f"kernels/{k}" for k in keys(pack)} <= manifest["files"].keys()
-    assert len(keys(pack)) >= 3 * 7 and "21 compiled now" in out, out
+    assert len(keys(pack)) == compiled(out) >= 3 * 7  # the heuristic's kernels, and what the cost model prefers to them
     assert not (folder / "cache").exists(), "kernels went into the user's folder"
     checked = subprocess.run([sys.executable, "-m", "flag_gems", "tune", "verify", str(pack)], env=environment(folder))
     assert checked.returncode == 0
     status, out, _ = pretune(folder, "--arch", "sm_80")
-    assert status == 0 and "0 compiled now, 7 known" in out
+    assert status == 0 and "0 compiled now, 7 known" in out  # no times of this architecture: the heuristic
     assert len(json.loads((pack / "manifest.json").read_text())["kernels"]) == 3
 
 
@@ -136,9 +151,28 @@ def test_a_process_finds_every_kernel(made, driver, tmp_path, mode):
     assert r["stats"]["compiles"] == r["stats"]["misses"] == 0 and r["stats"]["hits_pack"] == 7, r
 
 
+def test_the_cost_model_decides_where_nothing_was_measured(made, driver, tmp_path):
+    guesses = pretune_module.read_guesses(made[0] / "pack")
+    here = [g for g in guesses if g.place == "sm_90, 132 SM"]
+    assert here and {g.op for g in here} <= {"add", "softmax", "sum", "mm"} and all(g.candidate != "own" for g in here)
+    assert f"for {len(guesses)} calls" in made[1]
+    r = run(tmp_path, driver, made[0] / "pack", made[0] / "pack", GEMS_JIT="off")
+    native = sum(g.candidate == "native" for g in here)
+    assert r["guesses"] == len(here) and r["own"] == [7 - native] * 3 and r["stats"]["misses"] == 0, r
+    # That it is the guess which runs: a variant that the pack hasn't is missed.
+    other = tmp_path / "other"
+    other.mkdir()
+    add = next(g for g in here if g.op == "add")
+    pretune_module.write_guesses(other, [add._replace(candidate="own:tile=3,unroll=3"), add._replace(place="sm_90, 1 SM")])
+    r = run(tmp_path, driver, made[0] / "pack", other, GEMS_JIT="off")
+    assert r["guesses"] == 1 and r["own"][0] == 6 and r["stats"]["misses"] == 1, r
+
+
 def test_without_a_compiler_packs_serve(made, driver, tmp_path):
     none = {"GEMS_NVRTC_DIRS": str(tmp_path)}
+    here = run(tmp_path, driver, made[0] / "pack")["env"]
     r = run(tmp_path, driver, made[0] / "pack", **none)
+    assert "NVRTC missing" not in here and r["env"] == here  # records of the machine that made the pack hold
     assert r["own"] == [7, 7, 7] and r["stats"]["compiles"] == 0, r
     r = run(tmp_path, driver, tmp_path, **none)
     assert r["own"] == [0, 0, 0] and "libnvrtc can't be opened" in r["err"], r
@@ -171,7 +205,7 @@ def test_unknown_architectures_are_refused(tmp_path):
     assert not (tmp_path / "pack/kernels").exists()
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
+def test_an_interrupted_run_goes_on(made, tmp_path):
     p = pretune(tmp_path, "--arch", ",".join(ARCHS), wait=False)
     pack = tmp_path / "pack"
     end = time.monotonic() + 60
@@ -183,9 +217,9 @@ def test_an_interrupted_run_goes_on(tmp_path):
         pytest.skip("there is no NVRTC here")
     assert p.returncode == 130 and "the same command goes on from there" in err, out + err
     before = keys(pack)
-    assert 0 < len(before) < 21
+    assert 0 < len(before) < compiled(made[1])
     status, out, err = pretune(tmp_path, "--arch", ",".join(ARCHS))
-    assert status == 0 and f"{21 - len(before)} compiled now, {len(before)} known" in out, out + err
+    assert status == 0 and compiled(out) == compiled(made[1]) - len(before) and f" {len(before)} known" in out, out + err
 
 
 @pytest.mark.parametrize("how", ["command: python model.py 5", 'import: "model:run"'])

@@ -27,18 +27,6 @@ template <class T, int L, int Round> GEMS_FN void interleave(register_of<T> (&v)
     interleave<T, L, Round * 2>(v);
   }
 }
-// Past the cache where the target has such a store: the line isn't read first. `to` is aligned to a register.
-template <class R> GEMS_FN void stream(void* to, R v) {
-#if defined(__AVX512F__)
-  _mm512_stream_si512((__m512i*)to, (__m512i)v);
-#elif defined(__AVX__)
-  _mm256_stream_si256((__m256i*)to, (__m256i)v);
-#elif defined(__SSE2__)
-  _mm_stream_si128((__m128i*)to, (__m128i)v);
-#else
-  __builtin_memcpy(to, &v, sizeof v);
-#endif
-}
 template <class T, bool Streams> GEMS_FN void tile(const T* src, ptrdiff_t src_step, T* dst, ptrdiff_t dst_step) {
   constexpr int L = kLanes<T>;
   register_of<T> v[L];
@@ -47,7 +35,7 @@ template <class T, bool Streams> GEMS_FN void tile(const T* src, ptrdiff_t src_s
   interleave<T, L, 1>(v);
 #pragma GCC unroll 64
   for (int i = 0; i < L; i++) {
-    if constexpr (Streams) stream(dst + i * dst_step, v[i]);
+    if constexpr (Streams) store_past(dst + i * dst_step, v[i]);
     else __builtin_memcpy(dst + i * dst_step, &v[i], sizeof v[i]);
   }
 }

@@ -77,11 +77,12 @@ def run(args) -> int:
 def _packs(entries, output, dtype, args) -> int:
     import time
 
-    from flag_gems import packs, pretune
+    from flag_gems import cost_model, packs, pretune
 
     begin = time.perf_counter()
     try:
-        built = packs.build(entries, [a for a in args.arch.split(",") if a], dtype, args.budget)
+        archs = [a for a in args.arch.split(",") if a]
+        built = packs.build(entries, archs, dtype, args.budget, model=cost_model.default())
     except ValueError as e:
         print(str(e).replace("flag_gems:", "flag-gems:", 1), file=sys.stderr)
         return 2
@@ -89,7 +90,11 @@ def _packs(entries, output, dtype, args) -> int:
         print(f"flag-gems: {text}", file=sys.stderr)
     if built.left:
         print(f"budget of {args.budget:.0f} s: {built.left} kernels are left out; run again to go on with them")
+    guesses = [g for p in built.packs for g in p.guesses]
+    pretune.write_guesses(output, guesses)
     pretune.write_manifest(output, None, len(entries), time.perf_counter() - begin)
     each = ", ".join(f"{p.arch} {len(p.kernels)}" for p in built.packs)
     print(f"written: {output}: kernels for {each}; {built.compiled} compiled now, {built.known} known from an earlier run")
+    if guesses:
+        print(f"the cost model chose otherwise than the heuristic for {len(guesses)} calls (each model of card counts)")
     return 1 if built.failed else 0
