@@ -190,6 +190,20 @@ Handler handler_for(const gems_op_info* op, const std::string& base) {
     Handler handler;
   };
   static const Special specials[] = {
+      {"log_sigmoid_forward", handle_pointwise_pair},
+      {"_prelu_kernel_backward", handle_pointwise_pair},
+      {"log_sigmoid_backward", handle_log_sigmoid_backward},
+      {"glu", handle_glu},
+      {"mse_loss", handle_loss},
+      {"smooth_l1_loss", handle_loss},
+      {"huber_loss", handle_loss},
+      {"soft_margin_loss", handle_loss},
+      {"binary_cross_entropy", handle_loss},
+      {"mse_loss_backward", handle_loss_backward},
+      {"smooth_l1_loss_backward", handle_loss_backward},
+      {"huber_loss_backward", handle_loss_backward},
+      {"soft_margin_loss_backward", handle_loss_backward},
+      {"binary_cross_entropy_backward", handle_loss_backward},
       {"_softmax", handle_softmax},
       {"_log_softmax", handle_softmax},
       {"_softmax_backward_data", handle_softmax_backward},

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import samples
 import torch
 
 import flag_gems
 from flag_gems import _native
 from flag_gems._api import gems
 from flag_gems.ops import _composites
+from flag_gems.ops._aliases import ALIASES
 
 
 def arguments(device):
@@ -37,9 +42,40 @@ def arguments(device):
         "argsort": [-x], "msort": [-x], "quantile": [x, 0.3, 1], "nanquantile": [x, 0.3, 1], "isin_tensor_scalar": [x, 3], "diff": [x, 2, 1],
         "normed_cumsum": [x, 1], **{name: [x] for name in DRAWN}, "geometric": [x, 0.3], "multinomial": [x, 2],
         **{name: [x, 0.4, True] for name in ("dropout", "alpha_dropout", "alpha_dropout_", "feature_dropout", "feature_dropout_")},
+        **pointwise(x, i),
     }  # fmt: skip
 
 
+def pointwise(x, i):
+    """Other names of pointwise operators, and formulas of them."""
+    unit, one = (x - 12) / 13, x * 0.1 + 1
+    found = {}
+    for name, value in (("absolute", unit), ("negative", x), ("fix", one), ("deg2rad", x), ("rad2deg", x), ("square", x),
+                        *((f"arc{a}", unit) for a in ("cos", "sin", "tan", "sinh", "tanh")), ("arccosh", one)):  # fmt: skip
+        found.update({name: [value], f"{name}_": [value]})
+    for name in ("celu", "selu", "hardtanh", "relu6"):
+        found.update({name: [unit * 9], f"{name}_": [unit * 9]})
+    for name in ("greater", "greater_equal", "less", "less_equal", "not_equal"):
+        found.update({name: [x, x.flip(0)], f"{name}_scalar": [x, 3], f"{name}_": [x, x.flip(0)], f"{name}_scalar_": [x, 3]})
+    for short, inplace in (("and", "dunder_iand"), ("dunder_or", "dunder_ior")):
+        for prefix in (short, inplace):
+            found.update({f"{prefix}_tensor": [i, i.flip(0)], f"{prefix}_scalar": [i, 6]})
+    found.update({"xor": [i, i.flip(0)], "xor_scalar": [i, 6], "xor_": [i, i.flip(0)], "xor_scalar_": [i, 6], "ixor": [i, 6]})
+    for name in ("multiply", "subtract", "true_divide"):
+        found.update({name: [x, one], f"{name}_": [x, one]})
+    return {
+        **found, "arctan2": [unit, one], "arctan2_": [unit, one], "isfinite": [x], "isclose": [x, one], "log_sigmoid": [unit], "glu_backward": [x[:, :3], unit, -1],
+        "prelu": [unit, one[0, :1]], "clip": [x, 2, 9], "clip_": [x, 2, 9], "true_divide_tensor": [x, one], "float_power": [one, x],
+        "float_power_": [one.double(), 2], "float_power_scalar_tensor": [1.5, unit], "float_power_tensor_scalar": [one, 1.5],
+        "float_power_tensor_tensor": [one, unit], "float_power_tensor_scalar_": [one.double(), 1.5],
+        "float_power_tensor_tensor_": [one.double(), unit.double()], "binary_cross_entropy_with_logits": [x, (x > 5).float()],
+        "gt_tensor_": [x, x.flip(0)], "fmod_": [x, one], "remainder": [x, one], "remainder_": [x, 4], "floor_divide": [x, one], "floor_divide_": [x, 4],
+        "xlogy_tensor_scalar_": [x, 2.5], "xor_scalar_tensor": [5, i], "conj_physical": [x], "frexp": [x], "polar": [x, one],
+        "margin_ranking_loss": [x, one, (x > 5) * 2.0 - 1],
+    }  # fmt: skip
+
+
+ROOT = Path(__file__).resolve().parents[2]
 DRAWN = ("cauchy", "exponential", "log_normal", "uniform")
 FACTORIES = ("scalar_tensor",)
 
@@ -51,14 +87,14 @@ def test_composite(name, gems, device):
     flag_gems.disable()
     torch.manual_seed(3)
     call = _composites.overload_of(name)
-    want = call(list(args)) if name == "block_diag" else call(*args, **kwargs)
+    want = call(list(args)) if name == "block_diag" else call(*samples.copy_args(args), **kwargs)
     before = _native.native().call_count()
     torch.manual_seed(3)
     got = getattr(flag_gems, name)(*ours_args, **kwargs)
     ours = _native.native().call_count() - before
     for g, w in zip(*[(r,) if isinstance(r, torch.Tensor) else tuple(r) for r in (got, want)], strict=True):
         assert g.shape == w.shape and g.dtype == w.dtype
-        if name in DRAWN:  # the native stream, to rounding
+        if name in DRAWN or name in ALIASES:  # the native stream, the native formula: to rounding
             torch.testing.assert_close(g, w, rtol=2e-6, atol=2e-6)
         else:
             assert torch.equal(g, w)
@@ -73,3 +109,38 @@ def test_names_exist():
     known = gems().table.by_function
     wrong = {name: [i for i in inner.split() if i not in known] for name, (_, inner) in _composites.COMPOSITES.items()}
     assert not any(wrong.values()), {n: w for n, w in wrong.items() if w}
+
+
+def test_coverage_table():
+    """docs/coverage-pointwise.md names rows and inner operators that there are, for ids that are functions."""
+    table = gems().table
+    lines = re.findall(
+        r"^\| (\w+) \| (row|composite|native): (.*) \|$", (ROOT / "docs" / "coverage-pointwise.md").read_text(), re.M
+    )
+    assert len(lines) > 350
+    wrong = []
+    for name, how, text in lines:
+        if how == "row":
+            wrong += [(name, key) for key in re.findall(r"`([^`]+)`", text) if key not in table.by_key]
+        elif how == "composite":
+            inner = text.removeprefix("of ").split(", ")
+            wrong += [(name, i) for i in inner if i not in table.by_function]
+            if name not in _composites.COMPOSITES:
+                wrong.append((name, "no function"))
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "binary_cross_entropy"])
+def test_reduction_by_name(name, gems, device):
+    """Losses as torch.nn.functional has them, with our kernels."""
+    x, target = torch.rand(5, 33, device=device), torch.rand(5, 33, device=device)
+    for reduction in ("none", "mean", "sum"):
+        flag_gems.disable()
+        want = getattr(torch.nn.functional, name)(x, target, reduction=reduction)
+        before = _native.native().call_count()
+        for got in (
+            getattr(flag_gems, name)(x, target, reduction=reduction),
+            getattr(flag_gems, name)(input=x, target=target, reduction=reduction),
+        ):
+            torch.testing.assert_close(got, want)
+        assert _native.native().call_count() > before

@@ -1,7 +1,7 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md, and docs/coverage-random-sort.md for RANDOM_SORT, say for every operator of these kinds which it is.
+docs/coverage-index-shape.md, coverage-pointwise.md and coverage-random-sort.md say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 
+from . import _aliases
 from ._composites_random_sort import RANDOM_SORT
 
 COPY = "clone copy_"
@@ -19,6 +20,7 @@ FILL = "fill_scalar_ fill_tensor_"
 
 COMPOSITES: dict[str, tuple[str | Callable, str]] = {
     **RANDOM_SORT,
+    **_aliases.ALIASES,
     # copies of views
     **{
         name: (name, COPY)
@@ -135,6 +137,8 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
+        if _aliases.is_loss(name):
+            self._call = _aliases.loss_call(self._call)
         torch_name, inner = COMPOSITES[name]
         of = name if callable(torch_name) else f"aten::{torch_name}"
         self.__doc__ = f"{of}, composed of {inner or 'nothing that moves data'}"
