@@ -56,7 +56,7 @@ test: build-tests
 # with the emulation of GPU kernels on the host, which compiles each of them with g++: half an hour on two cores
 test-all: build-tests $(STAMP)-test
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
-	$(PY) -m pytest tests/python $(PYTEST_ARGS)
+	$(PY) -m pytest tests/python --opinfo all $(PYTEST_ARGS)
 
 lint: $(STAMP)-lint
 	tools/lint.sh $(PY)

@@ -32,7 +32,7 @@ for step in $STEPS; do
       # Compiling kernels is what takes the time, on one core a process: shards of the tests run beside each other.
       pids=()
       for i in $(seq 0 $((SHARDS - 1))); do
-        "$PY" -m pytest tests/python --device cuda -q -ra -p no:cacheprovider --durations 10 --shard "$i/$SHARDS" >"$log.$i" 2>&1 &
+        "$PY" -m pytest tests/python --device cuda --opinfo "${OPINFO:-sample}" -q -ra -p no:cacheprovider --durations 10 --shard "$i/$SHARDS" >"$log.$i" 2>&1 &
         pids+=($!)
       done
       status=0

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backends/cpu/block.h"
+#include "kernels/simd/splat.h"
 
 namespace gems::cpu {
 namespace {
@@ -13,6 +14,7 @@ constexpr int64_t kBlock = 1024;     // elements: three 8-byte operands stay wit
 constexpr int64_t kGrain = 32768;    // elements a thread gets at least: as at::internal::GRAIN_SIZE
 constexpr int64_t kRowTile = 32;     // rows walked inside a column block, so that transposed operands reuse their cache lines
 constexpr int64_t kShortInner = 64;  // inner dimensions below this are gathered several rows at a time
+constexpr int64_t kShortFlat = 256;  // and those below this, where all operands are dense over rows or one number a row
 constexpr int64_t kSpan = 16384;     // elements of a row walked at once: what all rows share stays converted, 64 KiB of float
 constexpr int64_t kTile = 128;       // columns of a block with a transposed operand
 constexpr int64_t kTilePad = 64;     // bytes between the rows of a transposed tile: no powers of two
@@ -50,6 +52,23 @@ struct Walk {
   bool streams;  // the result goes past the cache
 };
 
+#define GEMS_DECLARE(isa) extern "C" const gems_splat_table gems_splat_##isa;
+}  // namespace
+GEMS_FOR_EACH_ISA(GEMS_DECLARE)
+namespace {
+#undef GEMS_DECLARE
+
+void splat(int size, const char* src, int64_t step, char* dst, int64_t n, int64_t rows) {
+#define GEMS_ADDRESS(isa) &gems_splat_##isa,
+  static constexpr const gems_splat_table* tables[] = {GEMS_FOR_EACH_ISA(GEMS_ADDRESS)};
+#undef GEMS_ADDRESS
+  const gems_splat_table& t = *tables[isa()];
+  (size == 1   ? t.b1
+   : size == 2 ? t.b2
+   : size == 4 ? t.b4
+               : t.b8)(src, step, dst, static_cast<size_t>(rows), static_cast<size_t>(n));
+}
+
 // How an operand's elements of `size` bytes reach a dense buffer.
 template <class T> void gather_as(const char* src, int64_t inner, int64_t row, char* dst, int64_t n, int64_t rows) {
   T* d = reinterpret_cast<T*>(dst);
@@ -57,6 +76,7 @@ template <class T> void gather_as(const char* src, int64_t inner, int64_t row, c
     for (int64_t i = 0; i < n; i++) *d++ = *reinterpret_cast<const T*>(src + i * inner);
 }
 void gather(const Operand& o, const char* src, char* dst, int64_t n, int64_t rows) {
+  if (o.inner == 0) return splat(o.size, src, o.row, dst, n, rows);
   switch (o.size) {
     case 1: return gather_as<uint8_t>(src, o.inner, o.row, dst, n, rows);
     case 2: return gather_as<uint16_t>(src, o.inner, o.row, dst, n, rows);
@@ -98,10 +118,10 @@ void fill_scalar(void* dst, gems_scalar v, int compute, int64_t n) {
 }
 
 struct Buffers {
-  alignas(64) char in[kMaxIn][kBlock * 8];
-  alignas(64) char raw[kBlock * 8];   // gathered, before conversion
-  alignas(64) char out[kBlock * 8];   // block result; before it, inputs in the common dtype
-  const char* repeated[kMaxIn] = {};  // whose element fills in[k]
+  alignas(64) char in[kMaxIn][kBlock * 8 + kSplatMore];
+  alignas(64) char raw[kBlock * 8 + kSplatMore];  // gathered, before conversion
+  alignas(64) char out[kBlock * 8];               // block result; before it, inputs in the common dtype
+  const char* repeated[kMaxIn] = {};              // whose element fills in[k]
 };
 
 void convert(const Operand& o, const char* src, Buffers& b, char* dst, int64_t n) {
@@ -432,7 +452,12 @@ gems_status run_pointwise(const gems_call* call) {
   w.outer_dims = std::max(0, nd - 2);
   w.outer = 1;
   for (int d = 0; d < w.outer_dims; d++) w.outer *= it.size[d];
-  const bool several = !dense && w.inner < kShortInner;
+  // Dense from row to row too: several rows are a dense piece. One thread, floats, milliseconds native / when all operands were gathered /
+  // now: (1000, 64, 49) times (1000, 64, 1) in place 0.28 / 3.9 / 0.50, (10000, 100) times (10000, 1) 0.10 / 0.43 / 0.20.
+  const auto flat = [&](int k) { return it.stride[k][nd - 1] == 1 && (nd < 2 || it.stride[k][nd - 2] == w.inner); };
+  bool several = !dense && w.inner < kShortFlat;
+  for (int k = 0; several && w.inner >= kShortInner && k <= w.nin; k++)
+    several = (k && from[k - 1].flags & GEMS_T_SCALAR) || flat(k) || (k && it.stride[k][nd - 1] == 0);
   auto place = [&](Operand& o, const gems_tensor& t, int k) {
     o.base = static_cast<char*>(t.data);
     o.size = dtype_size(t.dtype);
@@ -442,7 +467,7 @@ gems_status run_pointwise(const gems_call* call) {
   place(w.out, to, 0);
   w.out.convert = to.dtype == w.result ? nullptr : convert_fn(w.result, to.dtype);
   if (to.dtype != w.result && !w.out.convert) return unsupported("pointwise: output dtype");
-  w.out.mode = dense || (w.out.inner == w.out.size && !several) ? Mode::direct : Mode::gather;
+  w.out.mode = dense || (several ? flat(0) : w.out.inner == w.out.size) ? Mode::direct : Mode::gather;
   w.out.transposed = false;
   bool transposed = false, by_rows = !several && w.out.mode == Mode::direct;
   for (int k = 0; k < w.nin; k++) {
@@ -457,7 +482,7 @@ gems_status run_pointwise(const gems_call* call) {
     o.via = via ? convert_fn(from[k].dtype, dtype) : nullptr;
     o.convert = dtype == block_type ? nullptr : convert_fn(dtype, block_type);
     if (dtype != block_type && !o.convert) return unsupported("pointwise: input dtype");
-    if (dense || (o.inner == o.size && !several)) o.mode = o.convert ? Mode::convert : Mode::direct;
+    if (dense || (several ? flat(1 + k) : o.inner == o.size)) o.mode = o.convert ? Mode::convert : Mode::direct;
     else o.mode = o.inner == 0 && !several && w.block ? Mode::repeat : Mode::gather;
     o.transposed = o.mode == Mode::gather && !several && o.row == o.size && w.rows >= 8 && o.size > 1;
     transposed = transposed || o.transposed;

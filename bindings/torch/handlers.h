@@ -56,6 +56,9 @@ bool handle_tri(Row&, torch::jit::Stack&);
 bool handle_arange(Row&, torch::jit::Stack&);
 bool handle_rand(Row&, torch::jit::Stack&);    // rand, randn, randint
 bool handle_random(Row&, torch::jit::Stack&);  // uniform_, normal_, ...
+bool handle_rand_like(Row&, torch::jit::Stack&);
+bool handle_bernoulli_of(Row&, torch::jit::Stack&);  // a tensor of probabilities
+bool handle_normal_of(Row&, torch::jit::Stack&);     // tensors of means and deviations
 bool handle_copy_(Row&, torch::jit::Stack&);
 bool handle_to_copy(Row&, torch::jit::Stack&);
 bool handle_clone(Row&, torch::jit::Stack&);

@@ -80,7 +80,10 @@ bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems
   const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), on_cpu ? -1 : call.t[0].device_index);
   if (given) {
     if (given->device() != device) return false;
-    if (inplace ? !same_sizes(meta, *given) : !fit_out(meta, *given)) return false;
+    // An out= that is an operand too isn't resized, as if in place (ldexp_, logical_or_): torch's error.
+    bool read = inplace;
+    for (int k = 0; !read && k < call.nin; k++) read = tensors[k] && given->is_same(*tensors[k]);
+    if (read ? !same_sizes(meta, *given) : !fit_out(meta, *given)) return false;
     writable(*given, call.t[0]);
     if (overlap(call.t[0], call.t + 1, call.nin)) return false;
   } else {

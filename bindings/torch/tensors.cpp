@@ -38,6 +38,7 @@ bool number(const c10::Scalar& s, gems_tensor& g, bool wrapped) {
 }
 
 bool number(const at::Tensor& t, gems_tensor& g) {
+  if (is_lazy(t.unsafeGetTensorImpl())) return false;
   const void* p = t.const_data_ptr();
   const int dtype = static_cast<int>(t.scalar_type());
   g.data = nullptr;

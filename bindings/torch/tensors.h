@@ -8,6 +8,15 @@
 
 namespace gems::torch_binding {
 
+// Values that aren't in the tensor's memory: zeros without memory (forward mode's tangents), negative and conjugate views. torch
+// resolves them before an operator is called, but for those that it lets through: clone, copy_, neg_, add.Scalar, ... A view of one has no
+// dtype that is served, so that the native kernel runs, which knows them.
+constexpr int8_t kDtypeOfLazy = static_cast<int8_t>(c10::ScalarType::Undefined);
+C10_ALWAYS_INLINE bool is_lazy(const c10::TensorImpl* impl) {
+  constexpr c10::DispatchKeySet lazy({c10::DispatchKey::ZeroTensor, c10::DispatchKey::Negative, c10::DispatchKey::Conjugate});
+  return C10_UNLIKELY(impl->key_set().has_any(lazy));
+}
+
 // The tensor must outlive the view. Data pointers are const here; outputs get theirs through `writable`.
 C10_ALWAYS_INLINE void view(const at::Tensor& t, gems_tensor& g) {
   const c10::TensorImpl* impl = t.unsafeGetTensorImpl();
@@ -17,7 +26,7 @@ C10_ALWAYS_INLINE void view(const at::Tensor& t, gems_tensor& g) {
   g.strides = impl->strides().data();
   g.numel = impl->numel();
   g.ndim = static_cast<int32_t>(sizes.size());
-  g.dtype = static_cast<int8_t>(c10::typeMetaToScalarType(impl->dtype()));
+  g.dtype = is_lazy(impl) ? kDtypeOfLazy : static_cast<int8_t>(c10::typeMetaToScalarType(impl->dtype()));
   const c10::Device d = impl->device();
   g.device_type = static_cast<int8_t>(d.type());
   g.device_index = d.index() < 0 ? 0 : d.index();

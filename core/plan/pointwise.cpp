@@ -112,6 +112,8 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
       const bool free = in[k].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT) || op->nopromote >> k & 1u;
       if (alike && !free && in[k].dtype != common) return unsupported_plan("operands of several dtypes");
     }
+    if (ru == rule::first && nin > 2 && !(in[2].flags & GEMS_T_SCALAR) && in[2].ndim)
+      return unsupported_plan("a value with dimensions");  // torch's error
   } else {
     common = in[0].dtype;
     bool one = !(in[0].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) && !(op->nopromote & 1u) && dtype_is_served(common);

@@ -59,21 +59,46 @@ void decode(const void* sorted_, size_t n, const void* in_, int descending, void
   }
 }
 
-// Running greatest (least) element: a later one of the same value takes over, a NaN stays.
+// Running greatest (least) element: a later one of the same value takes over, a NaN stays. By pieces, whose greatest is found in vector
+// registers: in a piece without a new one nothing but stores is left (1000 rows of 1000 random numbers, one thread,
+// native / element by element / now: int64 0.90 / 0.85 / 0.55 ms, float 0.90 / 1.70 / 1.31).
 template <class T> void running(const void* in_, size_t n, int least, void* values_, int64_t* indices) {
   typedef typename T::raw R;
+  constexpr size_t kPiece = 32;
   const R* in = (const R*)in_;
   R* values = (R*)values_;
   const R flip = least ? (R) ~(R)0 : (R)0;
-  R best = 0;
-  size_t at = 0;
-  for (size_t i = 0; i < n; i++) {
-    R k = (R)(T::key(in[i]) ^ flip);
+  const auto rank = [&](R x) GEMS_LAMBDA_INLINE {
+    R k = (R)(T::key(x) ^ flip);
     if constexpr (T::has_nan) k = least && k == 0 ? (R) ~(R)0 : k;
-    at = k >= best ? i : at;
-    best = k >= best ? k : best;
-    values[i] = in[at];
-    indices[i] = (int64_t)at;
+    return k;
+  };
+  R best = 0, ranks[kPiece];
+  size_t at = 0;
+  for (size_t b = 0; b < n; b += kPiece) {
+    const size_t end = n - b < kPiece ? n - b : kPiece;
+    R top = 0;
+    const auto look = [&](size_t m) GEMS_LAMBDA_INLINE {
+      for (size_t j = 0; j < m; j++) {
+        ranks[j] = rank(in[b + j]);
+        top = ranks[j] > top ? ranks[j] : top;
+      }
+    };
+    if (end == kPiece) look(kPiece);  // a loop of constant length
+    else look(end);
+    if (top < best) {
+      const R value = in[at];
+      for (size_t j = 0; j < end; j++) values[b + j] = value;
+      for (size_t j = 0; j < end; j++) indices[b + j] = (int64_t)at;
+      continue;
+    }
+    for (size_t j = 0; j < end; j++) {
+      const bool takes = ranks[j] >= best;
+      at = takes ? b + j : at;
+      best = takes ? ranks[j] : best;
+      values[b + j] = in[at];
+      indices[b + j] = (int64_t)at;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct bernoulli {
-  static constexpr gems::decl decl{.aten = "bernoulli_.float=bernoulli_",
+  static constexpr gems::decl decl{.aten = "bernoulli_.float=bernoulli_ bernoulli bernoulli_.Tensor=bernoulli_",
                                    .fam = gems::family::random,
                                    .in = 0,
                                    .par = 1,

@@ -1,7 +1,10 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct normal {
-  static constexpr gems::decl decl{.aten = "normal_ randn randn.generator=randn",
+  static constexpr gems::decl decl{.aten =
+                                       "normal_ randn randn.generator=randn randn_like randn_like.generator=randn_like "
+                                       "normal.Tensor_float=normal_tensor_float normal.float_Tensor=normal_float_tensor "
+                                       "normal.Tensor_Tensor=normal_tensor_tensor",
                                    .fam = gems::family::random,
                                    .in = 0,
                                    .par = 2,

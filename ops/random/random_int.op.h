@@ -4,7 +4,9 @@ struct random_int {
   static constexpr gems::decl decl{
       .aten =
           "random_ random_.from=random_from_ random_.to=random_to_ "
-          "randint randint.generator=randint randint.low=randint_low randint.low_generator=randint_low",
+          "randint randint.generator=randint randint.low=randint_low randint.low_generator=randint_low "
+          "randint_like randint_like.generator=randint_like randint_like.low_dtype=randint_like_low "
+          "randint_like.low_generator_dtype=randint_like_low",
       .fam = gems::family::random,
       .in = 0,
       .par = 2,

@@ -1,7 +1,7 @@
 #include "kernels/lang/lang.h"
 #include "kernels/lang/random.h"
 struct uniform {
-  static constexpr gems::decl decl{.aten = "uniform_ rand rand.generator=rand",
+  static constexpr gems::decl decl{.aten = "uniform_ rand rand.generator=rand rand_like rand_like.generator=rand_like",
                                    .fam = gems::family::random,
                                    .in = 0,
                                    .par = 2,

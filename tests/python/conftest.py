@@ -35,6 +35,10 @@ from flag_gems import _native  # noqa: E402
 
 def pytest_addoption(parser):
     parser.addoption("--device", choices=("cpu", "cuda"), help="where the tensors lie (default: cuda if there is a GPU)")
+    parser.addoption(
+        "--opinfo", choices=("sample", "all", "reference"), default="sample", help="how much of torch's operator database"
+    )
+    parser.addoption("--opinfo-ops", help="operators of that database: names and globs parted by commas; every call of these")
     parser.addoption("--shard", default="0/1", help="i/n: every n-th test from the i-th on, for n processes beside each other")
 
 

@@ -1,22 +1,26 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md, coverage-pointwise.md and coverage-reduce.md say for every operator of these kinds which it is.
+docs/coverage-*.md say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
 from . import _aliases
 from ._composed_norms import COMPOSED
+from ._composites_random_sort import RANDOM_SORT
 
 COPY = "clone copy_"
 SCATTER = "clone copy_"
 GRADIENT = "zeros zero_ copy_"
 FILL = "fill_scalar_ fill_tensor_"
 
-COMPOSITES: dict[str, tuple[str, str]] = {
+COMPOSITES: dict[str, tuple[str | Callable, str]] = {
+    **RANDOM_SORT,
     **_aliases.ALIASES,
     **COMPOSED,
     # copies of views
@@ -120,7 +124,7 @@ COMPOSITES: dict[str, tuple[str, str]] = {
 
 
 def overload_of(name: str):
-    """The torch operator; AttributeError where this torch hasn't got it."""
+    """The torch operator; AttributeError where this torch hasn't got it. Or our own composition, where torch has none."""
     if callable(COMPOSITES[name][0]):
         return COMPOSITES[name][0]
     packet, _, overload = COMPOSITES[name][0].partition(".")
@@ -137,7 +141,9 @@ class Composite:
         self._call = overload_of(name)
         if _aliases.is_loss(name):
             self._call = _aliases.loss_call(self._call)
-        self.__doc__ = f"{name}, composed of {COMPOSITES[name][1] or 'nothing of ours'}"
+        torch_name, inner = COMPOSITES[name]
+        of = name if callable(torch_name) else f"aten::{torch_name}"
+        self.__doc__ = f"{of}, composed of {inner or 'nothing of ours'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
         self._mask = gems.table.mask(self.rows)
