@@ -14,7 +14,7 @@ bool handle_reduce(Row&, torch::jit::Stack&);
 bool handle_vector_norm(Row&, torch::jit::Stack&);
 bool handle_trace(Row&, torch::jit::Stack&);
 bool handle_equal(Row&, torch::jit::Stack&);
-bool handle_nll_loss(Row&, torch::jit::Stack&);  // losses.cpp
+bool handle_nll_loss(Row&, torch::jit::Stack&);  // nll_loss.cpp
 bool handle_nll_loss_backward(Row&, torch::jit::Stack&);
 bool handle_batch_norm(Row&, torch::jit::Stack&);  // norms.cpp
 bool handle_batch_norm_backward(Row&, torch::jit::Stack&);

@@ -132,7 +132,7 @@ bool handle_vector_norm(Row& r, torch::jit::Stack& st) { return reduce(r, st, tr
 bool handle_trace(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& x = a[0].toTensor();
-  if (x.dim() != 2 || x.numel() == 0 || r.nouts) return false;
+  if (x.dim() != 2 || x.numel() == 0 || r.nouts || x.scalar_type() == c10::kBool) return false;  // bool: an error of torch
   gems_call call;
   call.op = r.op;
   call.nout = call.nin = 1;
