@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Scalar on purpose: double powers and remainders go to libm; g++ 12 has no vector "not" of bools.
+# Scalar on purpose: double powers and remainders go to libm; g++ 12 has no vector "not" of bools;
+# Stein's loop ends when the element has.
 SCALAR = {
     "fmod": "double",
     "remainder": "double",
@@ -25,6 +26,8 @@ SCALAR = {
     "pow_tensor_scalar": "double",
     "logical_not": "bool",
     "bitwise_not": "bool",
+    "gcd": "int, long long",
+    "lcm": "int, long long",
 }
 NAME = re.compile(r"pointwise_block<.*?op::(\w+), ([\w ]+), [^,]+, \d+, \d+>")  # functor, compute type; what lies in memory
 LINE = re.compile(r"^\s*([0-9a-f]+):\t(\S+)\s*(.*)$")
@@ -84,7 +87,7 @@ def expected_loops(functor, kind):
 
 def main(paths):
     checked, bad = 0, []
-    unused = {(n, t) for n, types in SCALAR.items() for t in types.split()}
+    unused = {(n, t) for n, types in SCALAR.items() for t in types.split(", ")}
     for path in paths:
         for functor, kind, body in functions(path):
             loops = list(innermost_loops(body))

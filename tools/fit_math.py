@@ -159,6 +159,21 @@ def erfcx_weight(t):
     return mp.exp(-(a**2)) / mp.erf(a)
 
 
+def erfcx_whole(t):  # the same, t = (a - 3) / (a + 3)
+    a = 3 * (1 + t) / (1 - t)
+    return mp.exp(a**2) * mp.erfc(a)
+
+
+def asin_tail(z):
+    s = mp.sqrt(z)
+    return (mp.asin(s) - s) / s**3
+
+
+def atan_tail(z):
+    r = mp.sqrt(z)
+    return (mp.atan(r) - r) / r**3
+
+
 def log2_quotient(f):
     return mp.log1p(f) / LN2 / f
 
@@ -198,6 +213,12 @@ def tables():
     def atanh_weight(z):
         return z ** mp.mpf("1.5") / (2 * mp.atanh(mp.sqrt(z)))
 
+    def asin_weight(z):
+        return z ** mp.mpf("1.5") / mp.asin(mp.sqrt(z))
+
+    def atan_weight(z):
+        return z ** mp.mpf("1.5") / mp.atan(mp.sqrt(z))
+
     tiny = mp.mpf("1e-12")
     half_ln2_span, root_span = (-half_ln2, half_ln2), (sqrt_lo, sqrt_hi)
     square_span, atanh_span = (tiny, z_end), (tiny, s_end)
@@ -224,6 +245,15 @@ def tables():
     yield Table("pow_log2_d", doc, log2_quotient, root_span, 13, lambda f: 1 / log2_quotient(f))
     doc = "2^r, |r| <= 1/2; relative; for float powers in double"
     yield Table("pow_exp2_d", doc, exp2, (mp.mpf(-1) / 2, mp.mpf(1) / 2), 7, lambda r: 1 / exp2(r))
+    quarter_span = (tiny, mp.mpf(1) / 4)
+    yield Table("asin_f", "p in asin(s) = s + s^3 p(s^2), 0 <= s <= 1/2; relative", asin_tail, quarter_span, 5, asin_weight)
+    yield Table("asin_d", "the same in double", asin_tail, quarter_span, 13, asin_weight)
+    eighth_span = (tiny, mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.0001"))
+    yield Table("atan_f", "p in atan(r) = r + r^3 p(r^2), |r| <= tan(pi/8); relative", atan_tail, eighth_span, 5, atan_weight)
+    yield Table("atan_d", "the same in double", atan_tail, eighth_span, 11, atan_weight)
+    for name, end, count in (("erfc_f", mp.mpf("10.2"), 11), ("erfc_d", mp.mpf("27.3"), 24)):
+        doc = f"p in erfc(a) = e^(-a^2) p((a - 3) / (a + 3)), 0 <= a <= {mp.nstr(end)}; relative"
+        yield Table(name, doc, erfcx_whole, (mp.mpf(-1), (end - 3) / (end + 3)), count, lambda t: 1 / erfcx_whole(t))
 
 
 HEADER = """\

@@ -257,14 +257,64 @@ void put_item(Plan& p, const Order& o, int dtype, int combine, int64_t item, int
   }
 }
 
+// Rows of 16-bit floats that are added: those of one row of the table after each other, their sum in float, rounded once. 64 rows of 4096
+// bfloat16 into 64: 225 us with both operands widened as a whole, 35 so (native 60; two cores of a Zen 4).
+template <class I> gems_status add_rows(Plan& p, const Order& o, int dtype) {
+  const gems_iter& it = *p.it;
+  bool fits = p.rows() && p.n >= 16 && p.stride(1) == 1 && p.indices == 1 && o.nserial == 1 && o.runs * 8 >= p.limit[0];
+  for (int i = 0; i < o.nfree; i++) fits = fits && it.stride[2][o.free[i]] == 0;
+  if (!fits) return unsupported("sums in float of this scatter");
+  const int64_t limit = p.limit[0];
+  Scratch scratch;
+  auto* first = reinterpret_cast<int64_t*>(scratch.take(static_cast<size_t>(limit + 1 + o.runs) * sizeof(int64_t)));
+  int64_t* order = first + limit + 1;  // runs by row of the table; those of row v: [first[v], first[v + 1])
+  const auto row_of = [&](int64_t run) {
+    const int64_t v = reinterpret_cast<const I*>(p.index[0])[run * it.stride[2][o.serial[0]]];
+    return v + (v >> 63 & p.wrap[0]);
+  };
+  std::fill_n(first, limit + 1, 0);
+  for (int64_t r = 0; r < o.runs; r++) {
+    const int64_t v = row_of(r);
+    if (static_cast<uint64_t>(v) >= static_cast<uint64_t>(limit)) return failed("index out of range in self");
+    first[v + 1]++;
+  }
+  for (int64_t v = 0; v < limit; v++) first[v + 1] += first[v];
+  for (int64_t r = o.runs - 1; r >= 0; r--) order[--first[row_of(r) + 1]] = r;
+  for (int64_t v = 0; v < limit; v++) first[v] = first[v + 1];
+  first[limit] = o.runs;
+  const gems_convert_fn wide = convert_fn(dtype, GEMS_F32), narrow = convert_fn(GEMS_F32, dtype);
+  const auto fold = table().fold[dtype];
+  parallel_items(o.items * limit, p.n * p.size * (2 + o.runs / limit), [&](int64_t begin, int64_t end) {
+    alignas(64) float sums[kBlock];
+    for (int64_t q = begin; q < end; q++) {
+      const int64_t v = q % limit;
+      if (first[v] == first[v + 1]) continue;
+      int64_t offset[2 + kMaxIndex] = {};
+      offsets_of(p, o.free, o.nfree, q / limit, offset);
+      for (int64_t i = 0; i < p.n; i += kBlock) {
+        const auto n = static_cast<size_t>(std::min(kBlock, p.n - i));
+        char* to = p.table + (offset[0] + v * p.step[0] + i) * p.size;
+        wide(to, sums, n);
+        for (int64_t r = first[v]; r < first[v + 1]; r++)
+          fold(sums, 1, p.data + (offset[1] + order[r] * it.stride[1][o.serial[0]] + i) * p.size, 1, n);
+        narrow(sums, to, n);
+      }
+    }
+  });
+  return GEMS_OK;
+}
+
 template <class I> gems_status scatter(Plan& p, int dtype, int combine) {
   const gems_iter& it = *p.it;
+  const bool sums = combine & GEMS_IN_FLOAT;
+  combine &= ~GEMS_IN_FLOAT;
   if (!table().each[dtype][combine]) return unsupported("dtype of a scatter");
   Order o;
   for (int d = 0; d < p.fast; d++) {
     if (it.stride[0][d]) o.free[o.nfree++] = d, o.items *= it.size[d];
     else o.serial[o.nserial++] = d, o.runs *= it.size[d];
   }
+  if (sums) return add_rows<I>(p, o, dtype);
   const int64_t threads = host->num_threads(), bytes = it.numel * (2 * p.size + static_cast<int64_t>(sizeof(I)));
   int64_t pieces = 1, parts = 1;
   if (threads > 1 && bytes > 2 * kGrainBytes && o.items < 4 * threads) {

@@ -5,6 +5,11 @@
 namespace gems::torch_binding {
 
 bool handle_pointwise(Row&, torch::jit::Stack&);
+bool handle_pointwise_pair(Row&, torch::jit::Stack&);  // losses.cpp: two results, by the operators NAME and NAME_second
+bool handle_glu(Row&, torch::jit::Stack&);
+bool handle_loss(Row&, torch::jit::Stack&);  // mse_loss, smooth_l1_loss, ...
+bool handle_log_sigmoid_backward(Row&, torch::jit::Stack&);
+bool handle_loss_backward(Row&, torch::jit::Stack&);
 bool handle_reduce(Row&, torch::jit::Stack&);
 bool handle_vector_norm(Row&, torch::jit::Stack&);
 bool handle_trace(Row&, torch::jit::Stack&);
@@ -70,6 +75,9 @@ bool handle_isin(Row&, torch::jit::Stack&);
 bool handle_searchsorted(Row&, torch::jit::Stack&);
 bool handle_bincount(Row&, torch::jit::Stack&);
 bool handle_histc(Row&, torch::jit::Stack&);
+
+// The sum or mean of all elements; `given`: an out= tensor or null. false: not possible.
+bool reduce_all(bool mean, const at::Tensor& x, const at::Tensor* given, at::Tensor& out);
 
 // The handler of an operator; nullptr if the binding doesn't know one.
 Handler handler_for(const gems_op_info* op, const std::string& base);

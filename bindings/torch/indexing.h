@@ -6,7 +6,7 @@
 namespace gems::torch_binding {
 
 constexpr int kMaxIndices = 3;
-enum Combine { kSet, kAdd, kMul, kMin, kMax };
+enum Combine { kSet, kAdd, kMul, kMin, kMax, kInFloat = 256 };  // kAdd | kInFloat: kernels/simd/offsets.h
 
 struct IndexCall {
   gems_call call;

@@ -1,12 +1,20 @@
 // Pointwise operators: the first `in` arguments are operands, the further numbers are parameters.
 #include <ATen/core/ivalue.h>
 
+#include <cfloat>
+#include <cmath>
+
 #include "bindings/torch/handlers.h"
 #include "bindings/torch/pointwise.h"
 #include "bindings/torch/tensors.h"
 #include "core/backend.h"
 
 namespace gems::torch_binding {
+
+// The greatest number of a floating point dtype.
+static double greatest(int dtype) {
+  return dtype == GEMS_F16 ? 65504. : dtype == GEMS_BF16 ? 0x1.fep127 : dtype == GEMS_F32 ? FLT_MAX : DBL_MAX;
+}
 
 // Operands are in call.t[1..]; `lead` says which of them are tensors. 0-d CPU tensors become numbers where another tensor gives
 // the shape, so that `x * torch.tensor(2.)` and CUDA tensors with CPU scalars take the fast road.
@@ -58,13 +66,15 @@ bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems
   if (plan_pointwise(call, opt, meta) != Plan::ok) return false;
   for (int i = 0; i < call.npar; i++) {
     const gems_tensor& p = pars[i];
+    gems_scalar value = p.imm;
+    if (p.flags & GEMS_T_ABSENT && std::abs(value.d) == DBL_MAX) value.d = std::copysign(greatest(call.common), value.d);
     const bool promoted = call.op->promote >> i & 1;
     // "For integral input tensors, argument alpha must not be a floating point number" and the like: torch says it
     if (!dtype_is_float(call.compute) && p.dtype == GEMS_F64) return false;
     if (p.dtype == GEMS_BOOL && (p.flags & GEMS_T_WRAPPED) && call.compute != GEMS_BOOL && !promoted) return false;
-    if (promoted && dtype_is_int(call.common) && p.imm.i < 0) return false;
-    if (!holds(p.imm, p.dtype, call.common)) return false;
-    call.par[i] = convert_scalar(p.imm, p.dtype, call.compute, dtype_is_int(call.common) || promoted ? int{call.common} : -1);
+    if (promoted && dtype_is_int(call.common) && value.i < 0) return false;
+    if (!holds(value, p.dtype, call.common)) return false;
+    call.par[i] = convert_scalar(value, p.dtype, call.compute, dtype_is_int(call.common) || promoted ? int{call.common} : -1);
   }
   const bool on_cpu = call.t[0].device_type == GEMS_CPU;  // whose tensors have no device index
   const c10::Device device(static_cast<c10::DeviceType>(call.t[0].device_type), on_cpu ? -1 : call.t[0].device_index);
@@ -87,14 +97,11 @@ bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems
   return done(run(call), call);
 }
 
-bool handle_pointwise(Row& r, torch::jit::Stack& st) {
-  c10::IValue* a = arguments(r, st);
-  gems_call call;
+bool take_arguments(const Row& r, const c10::IValue* a, gems_call& call, const at::Tensor** tensors, gems_tensor* pars) {
   call.op = r.op;
   call.nout = 1;
   call.nin = r.op->in;
   call.npar = r.op->par;
-  const at::Tensor* tensors[kMaxOperands] = {};
   for (int k = 0; k < call.nin; k++) {
     const c10::IValue& v = a[r.operand[k]];
     if (v.isTensor() && v.toTensor().defined()) {
@@ -106,12 +113,24 @@ bool handle_pointwise(Row& r, torch::jit::Stack& st) {
       return false;
     }
   }
-  gems_tensor pars[kMaxPars];
   for (int i = 0; i < call.npar; i++) {
     gems_tensor& p = pars[i];
     p.flags = 0;
     if (r.par[i] < 0) return false;
     const c10::IValue& v = a[r.par[i]];
+    if (r.par[i] == r.reduction) {  // of a gradient: what every element's is multiplied by
+      const double n = static_cast<double>(tensors[1] ? tensors[1]->numel() : 1);
+      p.flags = GEMS_T_WRAPPED;
+      p.dtype = GEMS_F64;
+      p.imm.d = v.toInt() == 1 ? 1 / n : 1;
+      continue;
+    }
+    if (v.isNone() && r.choices.empty()) {
+      p.flags = GEMS_T_ABSENT;
+      p.dtype = GEMS_F64;
+      p.imm.d = r.missing[call.nin + i];
+      continue;
+    }
     if (v.isString() || v.isNone()) {
       const std::string text = v.isNone() ? "None" : v.toStringRef();
       int at = -1;
@@ -127,6 +146,15 @@ bool handle_pointwise(Row& r, torch::jit::Stack& st) {
       return false;
     }
   }
+  return true;
+}
+
+bool handle_pointwise(Row& r, torch::jit::Stack& st) {
+  c10::IValue* a = arguments(r, st);
+  gems_call call;
+  const at::Tensor* tensors[kMaxOperands] = {};
+  gems_tensor pars[kMaxPars];
+  if (!take_arguments(r, a, call, tensors, pars)) return false;
   const at::Tensor* given = r.inplace ? &a[0].toTensor() : r.nouts ? &a[r.outs[0]].toTensor() : nullptr;
   at::Tensor result;
   if (!run_pointwise(call, tensors, pars, given, r.inplace, result, r.generated)) return false;

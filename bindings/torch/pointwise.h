@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include "bindings/torch/row.h"
 #include "core/plan/plan.h"
 
 namespace gems::torch_binding {
@@ -11,5 +12,8 @@ namespace gems::torch_binding {
 // false: nothing was written, run the native kernel.
 bool run_pointwise(gems_call& call, const at::Tensor* const* tensors, const gems_tensor* pars, const at::Tensor* given,
                    bool inplace, at::Tensor& result, bool generated = false);
+
+// Fills in what run_pointwise is given, from the argument block of a row's call; `tensors` are null before. False: not for our kernel.
+bool take_arguments(const Row& r, const c10::IValue* a, gems_call& call, const at::Tensor** tensors, gems_tensor* pars);
 
 }  // namespace gems::torch_binding

@@ -205,4 +205,25 @@ bool handle_equal(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
+bool reduce_all(bool mean, const at::Tensor& x, const at::Tensor* given, at::Tensor& out) {
+  static const gems_op_info *const sums = op_find("sum"), *const means = op_find("mean");
+  if (x.numel() == 0 || x.dim() > kMaxRank) return false;
+  gems_call call;
+  call.op = mean ? means : sums;
+  call.nout = call.nin = 1;
+  call.npar = 0;
+  Reduction red;
+  red.dims = (uint64_t{1} << x.dim()) - 1;
+  view(x, call.t[1]);
+  OutMeta meta;
+  if (plan_reduce(call, red, static_cast<int>(x.scalar_type()), &meta) != Plan::ok) return false;
+  if (given && (given->scalar_type() != x.scalar_type() || given->device() != x.device() || !fit_out(meta, *given))) return false;
+  out = given ? *given : allocate(meta, x.device());
+  writable(out, call.t[0]);
+  if (build_reduce(call, red, false) != Plan::ok) return false;
+  call.stream = current_stream(call.t[0].device_type, call.t[0].device_index);
+  DeviceScope scope(call.t[0].device_type, call.t[0].device_index);
+  return done(run(call), call);
+}
+
 }  // namespace gems::torch_binding

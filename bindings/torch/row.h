@@ -30,6 +30,7 @@ struct Counters {
 struct Row {
   int index = 0;
   const gems_op_info* op = nullptr;
+  const gems_op_info* second = nullptr;   // the operator NAME_second, which computes the second result of some pointwise rows
   std::string key;                        // "add.Tensor"
   std::string function;                   // Python name: "add"
   std::string ns;                         // "aten" or "flag_gems"
@@ -50,8 +51,9 @@ struct Row {
   int8_t outs[kMaxOuts] = {-1, -1, -1};
   int8_t operand[kMaxOperands] = {-1, -1, -1, -1};
   int8_t par[kMaxPars] = {-1, -1, -1, -1};
-  std::vector<std::string> choices;             // for a str argument
-  double missing[kMaxOperands] = {0, 0, 0, 0};  // value of an operand given as None
+  std::vector<std::string> choices;              // for a str argument
+  double missing[kMaxOperands + kMaxPars] = {};  // value of an operand given as None, from op->in on of a parameter
+  int8_t reduction = -1;                         // of a loss
   int8_t dim = -1, keepdim = -1, dtype = -1, beta = -1, alpha = -1;
 
   int find(const char* name) const;  // position of an argument; cold

@@ -128,6 +128,10 @@ bool put(Row& r, torch::jit::Stack& st, IndexCall& c, const at::Tensor& self, in
   int64_t walked = 1;
   for (int d = 0; d < c.rank; d++) walked *= c.sizes[d];
   if (half && walked >= out.numel() / 8) {
+    if (combine == kAdd && src.dim()) {
+      IndexCall rows = c;
+      if (scatter_into(rows, out, dim, src_strides, kAdd | kInFloat, true)) return give(r, st, out);
+    }
     const at::Tensor sums = allocate(out.sizes(), GEMS_F32, out.device());
     const at::Tensor wide = allocate(src.sizes(), GEMS_F32, src.device());
     if (!copy_into(sums, out) || !copy_into(wide, src)) return false;

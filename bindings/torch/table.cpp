@@ -2,6 +2,7 @@
 #include <ATen/core/enum_tag.h>
 
 #include <algorithm>
+#include <cfloat>
 #include <cstring>
 #include <sstream>
 
@@ -47,12 +48,20 @@ bool is_number(const c10::TypePtr& t) {
   }
 }
 
+bool is_tensor(const c10::TypePtr& t) {
+  return t->kind() == c10::TypeKind::TensorType ||
+         (t->kind() == c10::TypeKind::OptionalType &&
+          t->castRaw<c10::OptionalType>()->getElementType()->kind() == c10::TypeKind::TensorType);
+}
+
 void map_arguments(Row& r) {
   const auto& schema = r.handle->schema();
   const auto& args = schema.arguments();
   r.nargs = static_cast<int>(args.size());
   r.nrets = static_cast<int>(schema.returns().size());
-  int k = 0, p = 0;
+  int k = 0, p = 0,
+      tensors = 0;  // tensors still to come: a number is an operand only where they don't fill the places (elu_backward)
+  for (const auto& a : args) tensors += !a.is_out() && is_tensor(a.type());
   for (int i = 0; i < r.nargs; i++) {
     const auto& a = args[i];
     if (a.is_out()) {
@@ -60,17 +69,24 @@ void map_arguments(Row& r) {
       continue;
     }
     if (i == 0 && a.alias_info() && a.alias_info()->isWrite()) r.inplace = true;
-    if (k < r.op->in && k < kMaxOperands) r.operand[k++] = static_cast<int8_t>(i);
-    else if (p < r.op->par && p < kMaxPars && is_number(a.type())) r.par[p++] = static_cast<int8_t>(i);
+    const bool number = is_number(a.type());
+    tensors -= is_tensor(a.type());
+    if (k < r.op->in && k < kMaxOperands && !(number && tensors >= r.op->in - k)) r.operand[k++] = static_cast<int8_t>(i);
+    else if (p < r.op->par && p < kMaxPars && number) r.par[p++] = static_cast<int8_t>(i);
   }
   r.dim = static_cast<int8_t>(r.find("dim"));
   r.keepdim = static_cast<int8_t>(r.find("keepdim"));
   r.dtype = static_cast<int8_t>(r.find("dtype"));
+  r.reduction = static_cast<int8_t>(r.find("reduction"));
   r.beta = static_cast<int8_t>(r.find("beta"));
   r.alpha = static_cast<int8_t>(r.find("alpha"));
   r.choices = words(r.op->choices);
   const auto missing = words(r.op->missing);
-  for (size_t i = 0; i < missing.size() && i < kMaxOperands; i++) r.missing[i] = missing[i] == "-" ? 0 : std::stod(missing[i]);
+  for (size_t i = 0; i < missing.size() && i < kMaxOperands + kMaxPars; i++)
+    r.missing[i] = missing[i] == "-"       ? 0
+                   : missing[i] == "most"  ? DBL_MAX
+                   : missing[i] == "least" ? -DBL_MAX
+                                           : std::stod(missing[i]);
 }
 
 }  // namespace
@@ -97,6 +113,7 @@ void build_rows(bool with_custom) {
       auto* r = new Row;
       r->index = static_cast<int>(rows().size());
       r->op = op;
+      r->second = op_find((std::string(op->name) + "_second").c_str());
       r->key = key;
       r->ns = ns;
       r->handle = new c10::OperatorHandle(*handle);

@@ -29,6 +29,7 @@ bool same_strides(const gems_tensor& a, const gems_tensor& b) {
 int compute_type(const gems_op_info* op, int common) {
   const char* types = op->types;
   if (common == GEMS_F64) return declares(types, 'd') ? GEMS_F64 : -1;
+  if (dtype_size(common) == 2 && dtype_is_float(common) && declares(types, '-')) return -1;
   if (dtype_is_float(common)) return declares(types, 'f') ? GEMS_F32 : -1;
   if (common == GEMS_BOOL && declares(types, '!')) return -1;
   if (common == GEMS_BOOL && declares(types, 'b')) return GEMS_BOOL;
@@ -102,11 +103,15 @@ Plan plan_pointwise(gems_call& call, const PointwiseOptions& opt, OutMeta& out) 
 
   // 1. dtypes. Warm case first: all tensors of one type.
   int common;
-  if (ru == rule::first) {
+  const bool alike = declares(op->types, '=');
+  if (ru == rule::first || alike) {
     common = in[0].dtype;
     if (!dtype_is_served(common)) return unsupported_plan("dtype");
-    for (int k = 1; k < nin; k++)
+    for (int k = 1; k < nin; k++) {
       if (!dtype_is_served(in[k].dtype)) return unsupported_plan("dtype");
+      const bool free = in[k].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT) || op->nopromote >> k & 1u;
+      if (alike && !free && in[k].dtype != common) return unsupported_plan("operands of several dtypes");
+    }
   } else {
     common = in[0].dtype;
     bool one = !(in[0].flags & (GEMS_T_WRAPPED | GEMS_T_ABSENT)) && !(op->nopromote & 1u) && dtype_is_served(common);

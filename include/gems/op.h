@@ -55,10 +55,13 @@ struct decl {
   // on: others are torch's errors.
   unsigned promote = 0;
   const char* types =
-      "fd";       // compute types: f float, d double, l int64 (serves every integer), i int32, b bool, ! no bool tensors
-  int slots = 0;  // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
+      "fd";  // compute types: f float, d double, l int64 (serves every integer), i int32, b bool; ! no bool tensors, - no 16-bit
+             // floating point (f is float32 alone), = tensors of one dtype only (no promotion)
+  int slots = 0;             // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
   const char* choices = "";  // a str argument becomes its position in this blank-separated list ("none tanh")
-  const char* missing = "";  // value of operand k when None was given, blank-separated: "- -inf inf" (clamp)
+  // Value of operand k, behind the operands of parameter k - in, when None was given, blank-separated: "- -inf inf" (clamp). most, least:
+  // of the result's dtype.
+  const char* missing = "";
   tol t{1e-6, 1e-7};
   range samples{};
   const char* roles =

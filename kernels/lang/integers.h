@@ -39,6 +39,57 @@ template <integer V> GEMS_FN V pow(V x, V y) {
 }
 }  // namespace exact
 
+// ---- shifts: too far, or by a negative number, everything goes (left) or only the sign stays (right). In i32 that is also right for
+// narrower integers, whose bits beyond their width are dropped.
+template <integer V> GEMS_FN V shift_left(V x, V y) {
+  typedef typename wrapping<V>::type U;
+  constexpr U bits = 8 * sizeof(V);
+  return select((U)y < bits, (V)((U)x << ((U)y & (bits - 1))), V(0));
+}
+template <integer V> GEMS_FN V shift_right(V x, V y) {
+  typedef typename wrapping<V>::type U;
+  constexpr U bits = 8 * sizeof(V);
+  return x >> select((U)y < bits, (U)y, bits - 1);
+}
+
+// ---- greatest common divisor: Stein's binary algorithm ("Computational problems associated with Racah algebra", 1967). A loop: it has
+// no vector form that ends when all elements have. 16 ns an element for numbers below 1000, 44 below 10^9; by Euclid's divisions 22 and 59 (g++
+// 12, one core of a Zen 5).
+GEMS_FN int trailing_zeros(u32 x) {
+#if GEMS_DEVICE
+  return __ffs((int)x) - 1;
+#else
+  return __builtin_ctz(x);
+#endif
+}
+GEMS_FN int trailing_zeros(u64 x) {
+#if GEMS_DEVICE
+  return __ffsll((i64)x) - 1;
+#else
+  return __builtin_ctzll(x);
+#endif
+}
+template <integer V> GEMS_FN V gcd(V x, V y) {
+  typedef typename wrapping<V>::type U;
+  U a = (U)(x < V(0) ? wrap_neg(x) : x), b = (U)(y < V(0) ? wrap_neg(y) : y);
+  if (a == 0 || b == 0) return (V)(a | b);
+  const int twos = trailing_zeros(a | b);
+  a >>= trailing_zeros(a);
+  b >>= trailing_zeros(b);
+  while (a != b) {  // the shift is known from the difference before its sign is
+    const U d = a - b, less = U(0) - (U)(a < b);
+    b += d & less;
+    a = ((d ^ less) - less) >> trailing_zeros(d);
+  }
+  return (V)(a << twos);
+}
+template <integer V> GEMS_FN V lcm(V x, V y) {
+  const V g = gcd(x, y);
+  if (g == V(0)) return g;
+  const V r = wrap_mul((V)(x / g), y);
+  return r < V(0) ? wrap_neg(r) : r;
+}
+
 template <class V> GEMS_FN V divide_trunc(V x, V y) { return trunc(x / y); }
 // From m = fmod(x, y). Masks: signs of random numbers would make branches of these.
 template <integer V> GEMS_FN V other_sign(V m, V y) { return V((m != V(0)) & ((m ^ y) < V(0))); }

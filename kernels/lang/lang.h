@@ -2,5 +2,6 @@
 #pragma once
 #include "gems/op.h"
 #include "kernels/lang/base.h"
+#include "kernels/lang/functions.h"
 #include "kernels/lang/integers.h"
 #include "kernels/lang/math.h"

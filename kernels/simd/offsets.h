@@ -4,6 +4,7 @@
 
 // How a scattered element meets the one that is there (par[7] of a call of the index family).
 enum { GEMS_SET, GEMS_ADD, GEMS_MUL, GEMS_MIN, GEMS_MAX, GEMS_COMBINES };
+enum { GEMS_IN_FLOAT = 256 };  // or'ed to ADD of 16-bit floats: sums are rounded once, or the call is unsupported
 
 // A run with one index of 64 bits: element i belongs to table[v * step + i * table_step], v = index[i * index_step]; a negative v + wrap.
 typedef struct gems_index_run {

@@ -63,13 +63,15 @@ GEMS_FN void pointwise_loop(const void* const* in, void* out, size_t begin, size
 
 // The functor with its parameters bound.
 template <int P, class T, class G> GEMS_FN auto with_pars(const gems_scalar* par, G f) {
-  static_assert(P >= 0 && P <= 3);
+  static_assert(P >= 0 && P <= 4);
   const T p = P > 0 ? par_as<T>(par[0]) : T(), q = P > 1 ? par_as<T>(par[1]) : T(), r = P > 2 ? par_as<T>(par[2]) : T();
+  const T s = P > 3 ? par_as<T>(par[3]) : T();
   return [=](auto... x) GEMS_LAMBDA_INLINE {
     if constexpr (P == 0) return f(x...);
     else if constexpr (P == 1) return f(x..., p);
     else if constexpr (P == 2) return f(x..., p, q);
-    else return f(x..., p, q, r);
+    else if constexpr (P == 3) return f(x..., p, q, r);
+    else return f(x..., p, q, r, s);
   };
 }
 

@@ -183,14 +183,16 @@ class _Timer:
         return (time.perf_counter() - t) / loops
 
 
-def _right(candidate: str, call: Callable, args: tuple, kwargs: dict, reference) -> bool:
-    """Does the candidate run at all, and are its numbers the native ones?"""
+def _right(candidate: str, call: Callable, args: tuple, kwargs: dict, reference, took: dict[str, float]) -> bool:
+    """Does the candidate run at all, and are its numbers the native ones? ``took``: the host's seconds of its run."""
     c, fresh = native(), tuple(_clone(a) for a in args)  # operators may write their arguments
     before = c.call_count()
     c.tune_force(candidate)
+    begin = time.perf_counter()
     try:
         got = call(*fresh, **kwargs)
     finally:
+        took[candidate] = time.perf_counter() - begin
         c.tune_force("auto")
     if c.call_count() == before:
         return False
@@ -216,6 +218,7 @@ def measure(
         return Measured(entry, "", "", {}, 0, note)
 
     call, args, kwargs = shapes.build(entry, device, dtype)
+    took: dict[str, float] = {}
     first, second = (tuple(_clone(a) for a in args) for _ in range(2))  # operators may write their arguments
     c = native()
     with torch.no_grad(), jit.using("sync"):
@@ -223,7 +226,9 @@ def measure(
         try:
             before = c.call_count()
             c.tune_force("own")
+            begin = time.perf_counter()
             own = call(*first, **kwargs)
+            took["own"] = time.perf_counter() - begin
         finally:
             c.tune_force("auto")
             seen = c.tune_trace(False)
@@ -237,16 +242,19 @@ def measure(
         if any(r.op == op and r.custom for r in gems().table.rows):
             return undecided("has no native kernel")
         c.tune_force("native")
+        begin = time.perf_counter()
         try:
             reference = call(*second, **kwargs)
         finally:
+            took["native"] = time.perf_counter() - begin
             c.tune_force("auto")
         if not _agrees(own, reference, call, args, kwargs):
             return undecided("our numbers differ from the native ones: not tuned, please report")
         names = ["native", *names]
         chosen = model.worth_measuring(op, bucket, names, environment(device).device) if model else names
-        chosen = [n for n in chosen if n in ("native", "own") or _right(n, call, args, kwargs, reference)]
-        times = race(_Timer(call, args, kwargs, device).seconds, chosen, rounds, seconds, halve)
+        chosen = [n for n in chosen if n in ("native", "own") or _right(n, call, args, kwargs, reference, took)]
+        seen = took if torch.device(device).type == "cpu" else {}  # a GPU's host doesn't wait
+        times = race(_Timer(call, args, kwargs, device).seconds, chosen, rounds, seconds, halve, seen)
     found = {name: (statistics.median(v) * 1e6, _spread(v)) for name, v in times.items()}
     return Measured(entry, op, bucket, found, min(map(len, times.values())), "", len(names))
 

@@ -77,6 +77,15 @@ const Function kFunctions[] = {
     {"sigmoid", sigmoid, -87, 95, 2.6, 2.6},
     {"silu", silu, -80, 95, 2.5, 2.5},
     {"erf", [](real x) { return std::erf(x); }, -7, 7, 4.0, 1.7},
+    {"asin", [](real x) { return std::asin(x); }, -1, 1, 2.4, 2.3},
+    {"acos", [](real x) { return std::acos(x); }, -1, 1, 1.2, 1.2},
+    {"atan", [](real x) { return std::atan(x); }, -30, 30, 2.1, 1.5},
+    {"sinh", [](real x) { return std::sinh(x); }, -92, 92, 1.8, 1.8},
+    {"cosh", [](real x) { return std::cosh(x); }, -92, 92, 1.5, 1.5},
+    {"asinh", [](real x) { return std::asinh(x); }, -90, 90, 1.7, 1.7},
+    {"acosh", [](real x) { return std::acosh(x); }, 1, 90, 2.1, 1.7},
+    {"atanh", [](real x) { return std::atanh(x); }, -1, 1, 2.1, 1.8},
+    {"erfc", [](real x) { return std::erfc(x); }, -7, 11, 5, 7},
     {"sqrt", [](real x) { return std::sqrt(x); }, 0, 100, 0.501, 0.501},
     {"rsqrt", rsqrt, 0, 100, 1.6, 1.6},
     {"reciprocal", [](real x) { return 1 / x; }, -10, 10, 0.501, 0.501},
@@ -284,6 +293,37 @@ template <class T> void check_order() {
 TEST_P(Math, OrderWithNan) {
   check_order<float>();
   check_order<double>();
+}
+
+template <class T> void check_planar(double limit) {
+  auto xy = pairs(kEdges<T>);
+  typedef std::numeric_limits<T> L;
+  const size_t edges = xy[0].size();
+  for (T a : {L::denorm_min(), L::min(), L::max(), T(3)})
+    for (T b : {L::denorm_min(), -L::min(), L::max(), T(-4)}) xy[0].push_back(a), xy[1].push_back(b);
+  for (int i = 0; i < 50000; i++) {
+    xy[0].push_back(static_cast<T>(std::ldexp((i * 2654435761u >> 4) % 16777213 - 8e6, i % 47 - 24)));
+    xy[1].push_back(static_cast<T>(std::ldexp((i * 2246822519u >> 3) % 16777183 - 8e6, i % 41 - 20)));
+  }
+  const auto angle = apply<T, T>("atan2", xy), length = apply<T, T>("hypot", xy), next = apply<T, T>("nextafter", xy);
+  double worst[2] = {0, 0};
+  for (size_t i = 0; i < angle.size(); i++) {
+    const T x = xy[0][i], y = xy[1][i];
+    const real want[2] = {std::atan2(real(x), real(y)), std::hypot(real(x), real(y))};
+    const double far[2] = {ulp<T>(angle[i], want[0]), ulp<T>(length[i], want[1])};
+    for (int k = 0; k < 2; k++) {
+      worst[k] = std::max(worst[k], far[k]);
+      if (i < edges) EXPECT_LE(far[k], limit) << (k ? "hypot " : "atan2 ") << x << " " << y << " " << (k ? length[i] : angle[i]);
+    }
+    if (!std::isnan(want[0])) EXPECT_EQ(std::signbit(angle[i]), std::signbit(want[0])) << x << " " << y;
+    expect_same(next[i], std::nextafter(x, y), "nextafter", x, y);
+  }
+  EXPECT_LE(worst[0], limit);
+  EXPECT_LE(worst[1], 1.3);
+}
+TEST_P(Math, PlanarAndNext) {
+  check_planar<float>(3);
+  check_planar<double>(3);
 }
 
 // The activations and their slopes: absolute errors, since both cancel in the negative tail (as ATen's formulas do).

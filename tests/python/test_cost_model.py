@@ -289,12 +289,12 @@ def test_default_model_and_the_machines_store(model, tmp_path, monkeypatch):
 # ---- the race
 
 
-def run_race(times: dict[str, float], **options):
+def run_race(times: dict[str, float], unit: float = 1e-3, **options):
     asked, rng = [], random.Random(2)
 
     def seconds_of(name):
         asked.append(name)
-        return times[name] * rng.uniform(0.99, 1.01)
+        return times[name] * unit * rng.uniform(0.99, 1.01)
 
     return race(seconds_of, times, options.pop("rounds", 12), options.pop("seconds", 60), **options), asked
 
@@ -314,15 +314,24 @@ def test_one_slow_round_is_no_reason_to_leave():
 
     def seconds_of(name):
         count[name] += 1
-        return 9.0 if (name, count[name]) == ("own", 2) else 1.0
+        return 9e-3 if (name, count[name]) == ("own", 2) else 1e-3
 
     taken = race(seconds_of, count, 8, 60)
-    assert len(taken["own"]) == 8 and taken["own"][0] == 9.0
+    assert len(taken["own"]) == 8 and taken["own"][0] == 9e-3
 
 
 def test_a_race_out_of_time_has_three_rounds():
     taken, _ = run_race({"native": 1.0, "own": 1.0, "own:tile=1": 1.0}, seconds=0)
     assert {len(v) for v in taken.values()} <= {2, 3} and len(taken["native"]) == len(taken["own"]) == 3
+
+
+def test_long_calls_run_twice_and_no_more_if_clearly_slower():
+    times = {"native": 1.0, "own": 1.1, "own:tile=1": 0.9, "own-serial": 2.0}
+    taken, asked = run_race(times, unit=1, seconds=0)
+    assert {n: len(v) for n, v in taken.items()} == {"native": 2, "own": 2, "own:tile=1": 2, "own-serial": 1}
+    assert len(asked) == 7
+    taken, asked = run_race(times, unit=1, seconds=0, seen=times)  # what the check of the numbers took
+    assert len(asked) == 3 and taken["own-serial"] == [2.0] and len(taken["own"]) == 2
 
 
 # ---- pre-tuning

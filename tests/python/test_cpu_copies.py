@@ -55,3 +55,32 @@ def test_mixed_layouts(shape, dtype, other):
     got = torch.sub(x, y)
     flag_gems.disable()
     torch.testing.assert_close(got, torch.sub(x, y), rtol=0, atol=0)
+
+
+LARGE = [
+    ("convert", (torch.bfloat16,), lambda x, o: o.copy_(x)),
+    ("copy", (torch.float32,), lambda x, o: o.copy_(x)),
+    ("fill", (torch.float32,), lambda x, o: o.fill_(1.5)),
+    ("add", (torch.float32,), lambda x, o: torch.add(x, x, out=o)),
+    ("add mixed", (torch.float32, torch.bfloat16), lambda x, o: torch.add(*x, out=o)),
+    ("mul number", (torch.float32,), lambda x, o: torch.mul(x, 3, out=o)),
+    ("compare", (torch.float32,), lambda x, o: torch.gt(x, 5, out=o)),
+    ("in place", (torch.float32,), lambda x, o: o.copy_(x).add_(1)),
+]
+
+
+@pytest.mark.parametrize("name, dtypes, run", LARGE, ids=[c[0] for c in LARGE])
+@pytest.mark.parametrize("first", [0, 3])  # results that don't begin on a line
+def test_results_beyond_the_last_cache(name, dtypes, run, first):
+    """Larger than any cache here, so stored past it; the last block is a partial one."""
+    n = (160 << 20) + 77 if name == "compare" else (40 << 20) + 77
+    x = [values((n + first,), d)[first:] for d in dtypes]
+    x = x[0] if len(x) == 1 else x
+    kind = torch.bool if name == "compare" else torch.float32
+    got, want = (torch.empty(n + first, dtype=kind)[first:] for _ in range(2))
+    before = flag_gems._debug_call_count()
+    run(x, got)
+    assert flag_gems._debug_call_count() > before
+    flag_gems.disable()
+    run(x, want)
+    assert torch.equal(got, want)

@@ -103,3 +103,23 @@ def test_numbers_of_every_variant(gems, device, eight_threads, name):
             scale = exact.abs().max()
             limit = 2 * native.max() + 1e-5 * scale
             assert error.max() <= limit, f"{v}: {error.max():.3g} from the exact result, native {native.max():.3g}"
+
+
+def test_short_columns_are_torchs_unless_asked_for(gems):
+    """Along another dimension than the last softmax of few elements is faster there."""
+    short, long, last = torch.randn(16, 64), torch.randn(300, 64), torch.randn(64, 16)
+    gems.enable()
+    c = _native.native()
+
+    def runs(x, dim):
+        before = c.call_count()
+        torch.softmax(x, dim)
+        return c.call_count() > before
+
+    assert not runs(short, 0) and "short columns" in c.last_fallback()
+    assert runs(long, 0) and runs(last, 1)
+    c.tune_force("own")
+    try:
+        assert runs(short, 0)
+    finally:
+        c.tune_force("auto")

@@ -13,6 +13,7 @@ import types
 import torch
 
 from .._api import gems
+from . import _aliases
 from ._composites import COMPOSITES, Composite
 
 
@@ -29,6 +30,8 @@ class OpFunction:
         self.keys = tuple(r.key for r in found)
         overload = found[0].find()
         self._call = overload if len(found) == 1 else overload.overloadpacket
+        if _aliases.is_loss(name):
+            self._call = _aliases.loss_call(self._call)
         self._state = g.state
         self._mask = None if found[0].custom else g.table.mask(rows)
 

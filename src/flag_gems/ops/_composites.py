@@ -1,13 +1,14 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md and docs/coverage-reduce.md say for every operator of these kinds which it is.
+docs/coverage-index-shape.md, docs/coverage-pointwise.md and docs/coverage-reduce.md say for every operator of these kinds which it is.
 """
 
 from __future__ import annotations
 
 import torch
 
+from . import _aliases
 from ._composed_norms import COMPOSED
 
 COPY = "clone copy_"
@@ -17,6 +18,7 @@ FILL = "fill_scalar_ fill_tensor_"
 
 COMPOSITES: dict[str, tuple[str, str]] = {
     **COMPOSED,
+    **_aliases.ALIASES,
     # copies of views
     **{
         name: (name, COPY)
@@ -133,6 +135,8 @@ class Composite:
         self.__name__ = self.__qualname__ = name
         self.__module__ = f"flag_gems.ops.{name}"
         self._call = overload_of(name)
+        if _aliases.is_loss(name):
+            self._call = _aliases.loss_call(self._call)
         self.__doc__ = f"{name}, composed of {COMPOSITES[name][1] or 'nothing of ours'}"
         self.rows = tuple(r for inner in COMPOSITES[name][1].split() for r in gems.table.by_function.get(inner, ()))
         self._state = gems.state
