@@ -115,7 +115,7 @@ def test_composite(name, gems, device):
     got = getattr(flag_gems, name)(*args, **kwargs)
     ours = _native.native().call_count() - before
     for g, w in zip(*[(r,) if isinstance(r, (torch.Tensor, bool)) else tuple(r) for r in (got, want)], strict=True):
-        if isinstance(g, bool):
+        if not isinstance(g, torch.Tensor):
             assert g == w
             continue
         rtol, atol = (2e-6, 1e-6) if name in ALIASES else (1e-4, 1e-4) if name in norms(torch.ones(4, 6)) else (0, 0)

@@ -1,4 +1,4 @@
-"""Pointwise operators that torch composes of ours: other names of one operator, and short formulas. See ``_composites.COMPOSITES``.
+"""Pointwise operators that torch composes of ours: other names, and short formulas. See ``_composites.COMPOSITES``.
 
 docs/coverage-pointwise.md says for every operator of these kinds which it is.
 """

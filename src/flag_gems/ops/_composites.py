@@ -1,7 +1,8 @@
 """Operators that torch composes of others, which are ours: functions of ``flag_gems.ops`` without a row of the operator table.
 
 name: (ATen packet or overload, inner operators that run on our kernels). Views move no data: nothing runs.
-docs/coverage-index-shape.md, docs/coverage-pointwise.md and docs/coverage-reduce.md say for every operator of these kinds which it is.
+docs/coverage-index-shape.md, docs/coverage-pointwise.md and docs/coverage-reduce.md say for every operator of
+these kinds which it is.
 """
 
 from __future__ import annotations
