@@ -7,6 +7,8 @@ namespace gems::torch_binding {
 bool handle_pointwise(Row&, torch::jit::Stack&);
 bool handle_pointwise_pair(Row&, torch::jit::Stack&);  // losses.cpp: two results, by the operators NAME and NAME_second
 bool handle_glu(Row&, torch::jit::Stack&);
+bool handle_sign(Row&, torch::jit::Stack&);  // signbit, isposinf, isneginf
+bool handle_softshrink(Row&, torch::jit::Stack&);
 bool handle_loss(Row&, torch::jit::Stack&);  // mse_loss, smooth_l1_loss, ...
 bool handle_log_sigmoid_backward(Row&, torch::jit::Stack&);
 bool handle_loss_backward(Row&, torch::jit::Stack&);

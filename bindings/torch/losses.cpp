@@ -31,6 +31,15 @@ bool handle_pointwise_pair(Row& r, torch::jit::Stack& st) {
   return true;
 }
 
+// What torch refuses: a result that isn't bool, a negative width.
+bool handle_sign(Row& r, torch::jit::Stack& st) {
+  if (r.nouts && arguments(r, st)[r.outs[0]].toTensor().scalar_type() != c10::kBool) return false;
+  return handle_pointwise(r, st);
+}
+bool handle_softshrink(Row& r, torch::jit::Stack& st) {
+  return arguments(r, st)[1].toScalar().toDouble() >= 0 && handle_pointwise(r, st);
+}
+
 namespace {
 
 // The halves of a tensor along a dimension; false: torch's error.
@@ -111,6 +120,7 @@ bool handle_loss(Row& r, torch::jit::Stack& st) {
   c10::IValue* a = arguments(r, st);
   const at::Tensor& self = a[0].toTensor();
   const int64_t reduction = a[r.reduction].toInt();
+  if (r.key.rfind("huber_loss", 0) == 0 && a[3].toDouble() <= 0) return false;  // torch's error
   const at::Tensor* tensors[kMaxOperands] = {};
   for (int k = 0; k < r.op->in; k++) tensors[k] = a[r.operand[k]].isTensor() ? &a[r.operand[k]].toTensor() : nullptr;
   if (!alike(tensors, 0, r.op->in)) return false;

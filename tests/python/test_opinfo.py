@@ -23,8 +23,8 @@ PARTS = 16  # tests of each kind, so that shards share the work; an operator bel
 # Operators of the database whose name is a row's, but which call an overload that isn't one.
 OTHER_OVERLOAD = {"round.decimals_0", "round.decimals_3", "round.decimals_neg_3"}
 RAN: dict[str, dict[str, set[str]]] = {"values": {}, "gradients": {}}  # kind -> operator -> rows of ours that ran
-# Found and not yet put right: (operator, what the report says). torch refuses an out= that isn't bool, ours converts.
-TO_FIX = [("signbit", "signbit does not support non-boolean outputs")]
+# Samples this small are left to torch, which is faster there.
+TOO_SMALL = {"native_group_norm"}
 PASSED: set[int] = set()  # parts whose values were compared
 COMPARED = {"calls": 0, "errors": 0, "gradients": 0}
 
@@ -92,8 +92,6 @@ def test_values(gems, device, mode, operators, part):
                 try:
                     opinfo.compare(call, n, o)
                 except AssertionError as e:
-                    if any(op.full_name == name and text in f"{call.name}: {e}" for name, text in TO_FIX):
-                        continue
                     bad.append(f"{op.full_name} {dtype} {call.name}: {e} ({', '.join(o.rows)})")
     packets = {r.packet for r in state().table.rows}
     bad += [
@@ -102,7 +100,7 @@ def test_values(gems, device, mode, operators, part):
         if op.aten_name in packets
         and op.supported_dtypes(device)
         and op.full_name not in RAN["values"]
-        and op.full_name not in OTHER_OVERLOAD
+        and op.full_name not in OTHER_OVERLOAD | TOO_SMALL
     ]
     PASSED.add(part)
     report(bad, "calls")
