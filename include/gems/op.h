@@ -57,7 +57,7 @@ struct decl {
   const char* types =
       "fd";  // compute types: f float, d double, l int64 (serves every integer), i int32, b bool; ! no bool tensors, - no 16-bit
              // floating point (f is float32 alone), = tensors of one dtype only (no promotion)
-  int slots = 0;  // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
+  int slots = 0;             // reductions in passes: accumulators of one result (docs/design.md, "Families"); 0: one an output
   const char* choices = "";  // a str argument becomes its position in this blank-separated list ("none tanh")
   // Value of operand k, behind the operands of parameter k - in, when None was given, blank-separated: "- -inf inf" (clamp). most, least:
   // of the result's dtype.
